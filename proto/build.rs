@@ -1,1 +1,10 @@
-fn main() {}
+//! Generates the wire types with a protobuf compiler written in Rust, so that building needs no `protoc`.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile(["agent.proto"], ["proto"])?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .compile_fds(files)?;
+    Ok(())
+}
