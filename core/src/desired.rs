@@ -184,7 +184,10 @@ pub struct Entry {
     pub role: Role,
     /// What its bytes are.
     pub media_type: MediaType,
-    /// Digest of its bytes, under which the agent asks for them.
+    /// Its bytes may be seen only in its own cluster: kept sealed, never shared, logged or shown.
+    pub sensitive: bool,
+    /// Digest of its bytes, under which the agent asks for them: [`Digest::of`], or where it is sensitive
+    /// [`Digest::keyed`] with the cluster's digest key.
     pub digest: Digest,
     /// Length of its bytes.
     pub bytes: u64,
@@ -356,6 +359,7 @@ mod tests {
                 version: "v1".into(),
                 role: Role::Object,
                 media_type: MediaType::Object,
+                sensitive: false,
                 digest: Digest::of(content.as_bytes()),
                 bytes: content.len() as u64,
                 path: "a.yaml".into(),

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +27,14 @@ impl Digest {
             hasher.update(part);
         }
         Self(hasher.finalize().into())
+    }
+
+    /// The HMAC-SHA-256 of `bytes` with a cluster's key: the address of a sensitive content, from which nobody without
+    /// the key can find out the content by trying.
+    pub fn keyed(key: &[u8; 32], bytes: &[u8]) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+        mac.update(bytes);
+        Self(mac.finalize().into_bytes().into())
     }
 
     /// The 32 bytes.

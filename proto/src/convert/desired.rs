@@ -274,6 +274,7 @@ impl From<&Entry> for v1::Entry {
             digest: entry.digest.as_bytes().to_vec().into(),
             bytes: entry.bytes,
             path: entry.path.clone(),
+            sensitive: entry.sensitive,
         }
     }
 }
@@ -307,6 +308,7 @@ impl TryFrom<v1::Entry> for Entry {
             digest: id("entry.digest", Digest::from_bytes(&wire.digest))?,
             bytes: wire.bytes,
             path: wire.path,
+            sensitive: wire.sensitive,
         })
     }
 }
