@@ -1,0 +1,106 @@
+//! From bytes to text: encodings, and the characters that YAML allows.
+
+use std::borrow::Cow;
+
+use crate::error::Error;
+use crate::limits::MAX_INPUT_BYTES;
+
+/// Decodes the input as Go's reader does: UTF-8 with or without a byte order mark, or UTF-16 with one.
+pub(crate) fn decode(input: &[u8]) -> Result<Cow<'_, str>, Error> {
+    if input.len() > MAX_INPUT_BYTES {
+        return Err(fault(&format!(
+            "input of {} bytes is larger than the limit of {MAX_INPUT_BYTES}",
+            input.len()
+        )));
+    }
+    let text = match input {
+        [0xFF, 0xFE, rest @ ..] => Cow::Owned(decode_utf16(rest, u16::from_le_bytes)?),
+        [0xFE, 0xFF, rest @ ..] => Cow::Owned(decode_utf16(rest, u16::from_be_bytes)?),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => Cow::Borrowed(decode_utf8(rest)?),
+        rest => Cow::Borrowed(decode_utf8(rest)?),
+    };
+    if has_control(&text) {
+        return Err(fault("control characters are not allowed"));
+    }
+    Ok(text)
+}
+
+fn decode_utf8(bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        // A control character before the bad byte is met first.
+        if std::str::from_utf8(&bytes[..at]).is_ok_and(has_control) {
+            return fault("control characters are not allowed");
+        }
+        fault(utf8_problem(&bytes[at..]))
+    })
+}
+
+fn utf8_problem(rest: &[u8]) -> &'static str {
+    let (width, value) = match rest[0] {
+        0xC0..=0xDF => (2, u32::from(rest[0] & 0x1F)),
+        0xE0..=0xEF => (3, u32::from(rest[0] & 0x0F)),
+        0xF0..=0xF7 => (4, u32::from(rest[0] & 0x07)),
+        _ => return "invalid leading UTF-8 octet",
+    };
+    if rest.len() < width {
+        return "incomplete UTF-8 octet sequence";
+    }
+    if rest[1..width].iter().any(|b| b & 0xC0 != 0x80) {
+        return "invalid trailing UTF-8 octet";
+    }
+    let value = rest[1..width]
+        .iter()
+        .fold(value, |v, b| v << 6 | u32::from(b & 0x3F));
+    match (width, value) {
+        (2, 0x80..) | (3, 0x800..) | (4, 0x1_0000..) => "invalid Unicode character",
+        _ => "invalid length of a UTF-8 sequence",
+    }
+}
+
+fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Error> {
+    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    let mut text = String::with_capacity(bytes.len());
+    for decoded in char::decode_utf16(units) {
+        match decoded {
+            Ok(c) => text.push(c),
+            Err(e) if e.unpaired_surrogate() >= 0xDC00 => {
+                return Err(fault("unexpected low surrogate area"));
+            }
+            Err(_) => return Err(fault("expected low surrogate area")),
+        }
+    }
+    if bytes.len() % 2 == 1 {
+        return Err(fault("incomplete UTF-16 character"));
+    }
+    Ok(text)
+}
+
+fn has_control(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        let c = bytes[i];
+        let bad = match c {
+            b'\t' | b'\n' | b'\r' => false,
+            0..0x20 | 0x7F => true,
+            // U+0080 to U+009F, but for NEL
+            0xC2 => bytes[i + 1] < 0xA0 && bytes[i + 1] != 0x85,
+            // U+FFFE and U+FFFF
+            0xEF => bytes[i + 1] == 0xBF && bytes[i + 2] >= 0xBE,
+            _ => false,
+        };
+        if bad {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+fn fault(problem: &str) -> Error {
+    Error::Syntax {
+        line: None,
+        problem: problem.to_owned(),
+    }
+}
