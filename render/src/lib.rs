@@ -1,1 +1,29 @@
-//! To be filled.
+//! Trees, cluster facts and inputs in; units with entries, or problems, out. Pure: no IO, clock, environment or
+//! ambient randomness, so that the same inputs give the same objects on every hub.
+//!
+//! - [`fleet`] reads the fleet path: clusters, placements, pipelines and granted sources.
+//! - [`cluster`] renders everything that one cluster should be, following Flux `Kustomization`s that rendering yields.
+//! - [`unit`] renders one of them.
+//!
+//! Bad input is data: a result holds what could be rendered *and* the [`Problem`]s, each with file and line.
+
+mod build;
+pub mod capstan;
+pub mod cluster;
+pub mod duration;
+pub mod fleet;
+pub mod flux;
+pub mod memo;
+pub mod problem;
+pub mod selector;
+pub mod unit;
+mod yaml;
+
+pub use capstan_kustomize::{Tree, TreeError, tree};
+pub use cluster::{
+    ClusterInput, PinnedTree, RenderedCluster, RootUnit, UnitOutcome, render_cluster,
+};
+pub use fleet::{Fleet, parse_fleet};
+pub use memo::Memo;
+pub use problem::{Level, Problem};
+pub use unit::{RenderedEntry, RenderedUnit};

@@ -1,1 +1,5 @@
-//! To be filled.
+//! Kustomize builds, native and pure.
+
+pub mod tree;
+
+pub use tree::{Tree, TreeError};

@@ -1,0 +1,275 @@
+//! Everything that one cluster should be: its root units, and the units that rendering them yields, to a fixpoint.
+
+mod roots;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use capstan_core::{
+    ClusterName, Object, Origin, Revision, SourceKey, UnitKey, UnitKind, desired::MAX_UNITS,
+};
+use capstan_kustomize::tree::Tree;
+
+pub use roots::{RootUnit, roots};
+
+use crate::{
+    fleet::{DEFAULT_NAMESPACE, source_key},
+    flux::{GitRepository, HELM_GROUP, KUSTOMIZE_GROUP, Kustomization, SOURCE_GROUP, SourceRef},
+    memo::Memo,
+    problem::Problem,
+    unit::{RenderedUnit, UnitInput, render_unit},
+};
+
+/// Units that may lie above each other: deeper ones are a cycle or a mistake.
+const MAX_UNIT_DEPTH: usize = 16;
+
+/// A source at the revision that a cluster follows.
+#[derive(Clone)]
+pub struct PinnedTree {
+    /// The revision.
+    pub revision: Revision,
+    /// Names the content, the same for equal content: the tree's Git hash.
+    pub tree_id: String,
+    /// The files.
+    pub tree: Arc<dyn Tree + Send + Sync>,
+}
+
+/// What one cluster is rendered from.
+pub struct ClusterInput<'a> {
+    /// The cluster.
+    pub name: &'a ClusterName,
+    /// Its root units, from [`roots`].
+    pub roots: &'a [RootUnit],
+    /// The sources that the fleet path grants.
+    pub sources: &'a BTreeMap<SourceKey, GitRepository>,
+    /// Their content at the cluster's pins. One that could not be fetched is missing.
+    pub trees: &'a BTreeMap<SourceKey, PinnedTree>,
+    /// The cluster's own key, with which sensitive content is addressed.
+    pub digest_key: &'a [u8; 32],
+}
+
+/// What rendering a cluster gave.
+#[derive(Default)]
+pub struct RenderedCluster {
+    /// Every unit that should be there, rendered or not.
+    pub units: BTreeMap<UnitKey, UnitOutcome>,
+    /// What is not as people may expect and keeps no unit from being rendered.
+    pub warnings: Vec<Problem>,
+}
+
+/// What became of one unit.
+#[derive(Clone, Debug)]
+pub enum UnitOutcome {
+    /// It was rendered.
+    Rendered(RenderedUnit),
+    /// It could not be rendered: it keeps its last good state, and what it would have yielded does too.
+    Failed {
+        /// Where it came from.
+        origin: Origin,
+        /// The source that it would be rendered from.
+        source: Option<SourceKey>,
+        /// Why.
+        problems: Vec<Problem>,
+    },
+}
+
+struct Task {
+    key: UnitKey,
+    origin: Origin,
+    depth: usize,
+    /// The source of the root above, for which bootstrap's `flux-system` stands.
+    root_source: SourceKey,
+    spec: Result<Kustomization, Problem>,
+}
+
+/// Renders a cluster. The result names every unit exactly once; a unit that two parents yield belongs to the first and is
+/// a warning on the second.
+pub fn render_cluster(input: &ClusterInput<'_>, memo: &Memo) -> RenderedCluster {
+    let mut out = RenderedCluster::default();
+    let mut queue: VecDeque<Task> = input.roots.iter().map(|it| root_task(it)).collect();
+    while let Some(task) = queue.pop_front() {
+        if let Some(warning) = refused(&out, &task) {
+            out.warnings.push(warning);
+            continue;
+        }
+        let key = task.key.clone();
+        let outcome = match render(input, memo, &task) {
+            Ok((rendered, source)) => {
+                queue.extend(children(input, &task, &rendered, &mut out.warnings));
+                let _ = source;
+                UnitOutcome::Rendered(rendered)
+            }
+            Err((source, problems)) => UnitOutcome::Failed {
+                origin: task.origin,
+                problems: problems
+                    .into_iter()
+                    .map(|it| it.of_unit(&key, source.as_ref()))
+                    .collect(),
+                source,
+            },
+        };
+        out.units.insert(key, outcome);
+    }
+    out
+}
+
+fn root_task(root: &RootUnit) -> Task {
+    Task {
+        key: root.key.clone(),
+        origin: Origin::Placement {
+            name: root.placement.clone(),
+        },
+        depth: 0,
+        root_source: resolve(&root.spec.source_ref, &root.key.namespace),
+        spec: Ok(root.spec.clone()),
+    }
+}
+
+fn refused(out: &RenderedCluster, task: &Task) -> Option<Problem> {
+    let message = if out.units.contains_key(&task.key) {
+        "is yielded twice; the first one counts".to_owned()
+    } else if out.units.len() >= MAX_UNITS {
+        format!("the cluster has more than {MAX_UNITS} units; this one is left out")
+    } else if task.depth > MAX_UNIT_DEPTH {
+        format!("lies more than {MAX_UNIT_DEPTH} units deep; it is left out")
+    } else {
+        return None;
+    };
+    Some(
+        Problem::warning(message)
+            .about(&task.key)
+            .of_unit(&task.key, None),
+    )
+}
+
+type Failure = (Option<SourceKey>, Vec<Problem>);
+
+fn render(
+    input: &ClusterInput<'_>,
+    memo: &Memo,
+    task: &Task,
+) -> Result<(RenderedUnit, SourceKey), Failure> {
+    let spec = task
+        .spec
+        .as_ref()
+        .map_err(|problem| (None, vec![problem.clone()]))?;
+    let source = granted(input, task, &spec.source_ref);
+    let failed = |problem: Problem| (Some(source.clone()), vec![problem]);
+    if source.kind != "GitRepository" {
+        return Err(failed(Problem::error(format!(
+            "spec.sourceRef: {} sources are not there yet",
+            source.kind
+        ))));
+    }
+    if !input.sources.contains_key(&source) {
+        return Err(failed(Problem::error(format!(
+            "spec.sourceRef: {source} is not granted; declare the source in the fleet path"
+        ))));
+    }
+    let Some(pinned) = input.trees.get(&source) else {
+        return Err(failed(Problem::error(format!(
+            "spec.sourceRef: {source} has not been fetched yet"
+        ))));
+    };
+    let unit = UnitInput {
+        key: &task.key,
+        origin: &task.origin,
+        spec,
+        source: &source,
+        pinned,
+        digest_key: input.digest_key,
+    };
+    let rendered = render_unit(&unit, memo).map_err(|problems| (Some(source.clone()), problems))?;
+    Ok((rendered, source))
+}
+
+/// The source that a reference means: bootstrap's `flux-system` stands for the source of the root unit where the fleet
+/// path declares none of that name.
+fn granted(input: &ClusterInput<'_>, task: &Task, reference: &SourceRef) -> SourceKey {
+    let key = resolve(reference, &task.key.namespace);
+    let bootstrap = key.namespace == DEFAULT_NAMESPACE && key.name == "flux-system";
+    if bootstrap && !input.sources.contains_key(&key) {
+        task.root_source.clone()
+    } else {
+        key
+    }
+}
+
+fn resolve(reference: &SourceRef, namespace: &str) -> SourceKey {
+    SourceKey {
+        kind: reference.kind.clone(),
+        namespace: reference
+            .namespace
+            .clone()
+            .unwrap_or_else(|| namespace.to_owned()),
+        name: reference.name.clone(),
+    }
+}
+
+/// The units that the Flux objects among what was rendered declare; what the others would do and does not happen yet is
+/// said in `warnings`.
+fn children(
+    input: &ClusterInput<'_>,
+    task: &Task,
+    rendered: &RenderedUnit,
+    warnings: &mut Vec<Problem>,
+) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for object in rendered.flux.iter() {
+        let about = |problem: Problem| {
+            problem
+                .about(object.key())
+                .of_unit(&task.key, Some(&rendered.source))
+        };
+        match (object.key().group.as_str(), object.key().kind.as_str()) {
+            (KUSTOMIZE_GROUP, "Kustomization") => {
+                tasks.push(child(task, object, UnitKind::Kustomization))
+            }
+            (HELM_GROUP, "HelmRelease") => tasks.push(child(task, object, UnitKind::HelmRelease)),
+            (SOURCE_GROUP, "GitRepository") => {
+                let key = source_key(object);
+                if !input.sources.contains_key(&key) && key.name != "flux-system" {
+                    let message = "is not granted; declare it in the fleet path, or what refers to it is not rendered";
+                    warnings.push(about(Problem::warning(message)));
+                }
+            }
+            (_, kind) => {
+                warnings.push(about(Problem::warning(format!(
+                    "{kind} is not acted on yet"
+                ))));
+            }
+        }
+    }
+    tasks
+}
+
+fn child(task: &Task, object: &Object, kind: UnitKind) -> Task {
+    let named = object.key();
+    let namespace = if named.namespace.is_empty() {
+        DEFAULT_NAMESPACE
+    } else {
+        &named.namespace
+    };
+    let spec = match kind {
+        UnitKind::Kustomization => Kustomization::parse(object.value()).map_err(Problem::error),
+        UnitKind::HelmRelease => Err(Problem::error(
+            "rendering a HelmRelease for a cluster is not there yet",
+        )),
+    };
+    Task {
+        key: UnitKey {
+            home: task.key.home.clone(),
+            kind,
+            namespace: namespace.to_owned(),
+            name: named.name.clone(),
+        },
+        origin: Origin::Parent {
+            unit: task.key.clone(),
+        },
+        depth: task.depth + 1,
+        root_source: task.root_source.clone(),
+        spec: spec.map_err(|it| it.about(named)),
+    }
+}

@@ -1,0 +1,259 @@
+//! Renders one unit: builds the folder that its spec names, and makes entries of the objects.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use capstan_core::{
+    Digest, Entry, MediaType, Object, ObjectKey, Origin, Revision, Role, SourceKey, UnitKey,
+    UnitSpec, desired::MAX_ENTRIES,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    build::{self, Built},
+    cluster::PinnedTree,
+    flux::{CommonMetadata, Kustomization},
+    memo::Memo,
+    problem::Problem,
+};
+
+/// Ending of the API groups of Flux's own kinds.
+const FLUX_GROUPS: &str = ".toolkit.fluxcd.io";
+/// The label that Flux's own manifests carry. Its controllers are not installed: the agent does their work, and two
+/// owners of one object would fight.
+const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "flux");
+
+/// What one unit is rendered from.
+pub struct UnitInput<'a> {
+    /// The unit.
+    pub key: &'a UnitKey,
+    /// Where it came from.
+    pub origin: &'a Origin,
+    /// Its spec.
+    pub spec: &'a Kustomization,
+    /// The source that the spec means.
+    pub source: &'a SourceKey,
+    /// Its content.
+    pub pinned: &'a PinnedTree,
+    /// The cluster's own key for sensitive content.
+    pub digest_key: &'a [u8; 32],
+}
+
+/// A unit as it should be.
+#[derive(Clone, Debug)]
+pub struct RenderedUnit {
+    /// How it is applied.
+    pub spec: UnitSpec,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The source that it was rendered from.
+    pub source: SourceKey,
+    /// The revision of it.
+    pub revision: Revision,
+    /// What is applied, shared with every cluster that renders the same.
+    pub entries: Arc<Vec<RenderedEntry>>,
+    /// The Flux objects among what was built: they are units and sources of their own, not applied.
+    pub flux: Arc<Vec<Object>>,
+}
+
+/// An entry with its bytes.
+#[derive(Clone)]
+pub struct RenderedEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// What the digest names.
+    pub bytes: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for RenderedEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RenderedEntry({})", self.entry.key)
+    }
+}
+
+/// What a build gave, before anything that differs between clusters.
+#[derive(Debug)]
+pub(crate) struct Build {
+    entries: Arc<Vec<RenderedEntry>>,
+    flux: Arc<Vec<Object>>,
+}
+
+/// Renders a unit.
+///
+/// # Errors
+/// Everything that is wrong with it, with file and line. Nothing of a unit with an error is used.
+pub fn render_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<RenderedUnit, Vec<Problem>> {
+    let spec = input.spec;
+    let unsupported = spec.unsupported();
+    if !unsupported.is_empty() {
+        let message = format!("{} is not there yet", unsupported.join(", "));
+        return Err(vec![Problem::error(message)]);
+    }
+    let unit_spec = spec
+        .unit_spec(&input.key.namespace)
+        .map_err(|it| vec![Problem::error(it)])?;
+    let memo_key = memo_key(spec, &input.pinned.tree_id);
+    let build = match memo.get(&memo_key) {
+        Some(build) => build,
+        None => {
+            let built = Arc::new(build_unit(input)?);
+            if built.entries.iter().all(|it| !it.entry.sensitive) {
+                memo.put(memo_key, built.clone());
+            }
+            built
+        }
+    };
+    Ok(RenderedUnit {
+        spec: unit_spec,
+        origin: input.origin.clone(),
+        source: input.source.clone(),
+        revision: input.pinned.revision.clone(),
+        entries: build.entries.clone(),
+        flux: build.flux.clone(),
+    })
+}
+
+/// The fields that act on the build, and nothing else, so that units that differ in an interval share it.
+fn memo_key(spec: &Kustomization, tree_id: &str) -> Digest {
+    let fields = json!([
+        spec.path,
+        spec.target_namespace,
+        spec.name_prefix,
+        spec.name_suffix,
+        spec.common_metadata,
+        spec.patches,
+        spec.images,
+        spec.components,
+        spec.ignore_missing_components,
+        spec.build_metadata,
+        spec.post_build,
+    ]);
+    Digest::of_parts([tree_id.as_bytes(), fields.to_string().as_bytes()])
+}
+
+fn build_unit(input: &UnitInput<'_>) -> Result<Build, Vec<Problem>> {
+    let mut entries = Vec::new();
+    let mut flux = Vec::new();
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    for built in build::build(input.pinned.tree.as_ref(), input.spec)? {
+        match take(input, built, &mut seen) {
+            Ok(Taken::Entry(entry)) => entries.push(entry),
+            Ok(Taken::Flux(object)) => flux.push(object),
+            Ok(Taken::Nothing) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if entries.len() > MAX_ENTRIES {
+        problems.push(Problem::error(format!(
+            "{} objects, more than the {MAX_ENTRIES} of one unit",
+            entries.len()
+        )));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    entries.sort_by(|a: &RenderedEntry, b| a.entry.key.cmp(&b.entry.key));
+    Ok(Build {
+        entries: Arc::new(entries),
+        flux: Arc::new(flux),
+    })
+}
+
+enum Taken {
+    Entry(RenderedEntry),
+    Flux(Object),
+    Nothing,
+}
+
+fn take(
+    input: &UnitInput<'_>,
+    built: Built,
+    seen: &mut BTreeSet<ObjectKey>,
+) -> Result<Taken, Problem> {
+    let Built {
+        mut value,
+        file,
+        line,
+    } = built;
+    let at = |problem: Problem| {
+        if file.is_empty() {
+            problem
+        } else {
+            problem.in_file(&file, line)
+        }
+    };
+    if value.get("sops").is_some_and(Value::is_object) {
+        let name = value
+            .pointer("/metadata/name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let message = format!(
+            "`{name}` is encrypted with SOPS; decryption is not there yet, and it is never applied encrypted"
+        );
+        return Err(at(Problem::error(message)));
+    }
+    if let Some(metadata) = &input.spec.common_metadata {
+        add_metadata(&mut value, metadata);
+    }
+    let object = Object::parse(value).map_err(|it| at(Problem::error(it.to_string())))?;
+    let key = object.key().clone();
+    if key.group.ends_with(FLUX_GROUPS) {
+        return Ok(Taken::Flux(object));
+    }
+    if is_flux_component(&object) {
+        return Ok(Taken::Nothing);
+    }
+    if !seen.insert(key.clone()) {
+        return Err(at(Problem::error("is there twice").about(&key)));
+    }
+    let bytes = object
+        .canonical()
+        .map_err(|it| at(Problem::error(it.to_string()).about(&key)))?;
+    let sensitive = object.is_sensitive();
+    let digest = if sensitive {
+        Digest::keyed(input.digest_key, &bytes)
+    } else {
+        Digest::of(&bytes)
+    };
+    let entry = Entry {
+        key,
+        version: object.version().to_owned(),
+        role: Role::Object,
+        media_type: MediaType::Object,
+        sensitive,
+        digest,
+        bytes: bytes.len() as u64,
+        path: file,
+    };
+    Ok(Taken::Entry(RenderedEntry {
+        entry,
+        bytes: bytes.into(),
+    }))
+}
+
+/// Whether the object is a part of Flux itself: everything of its manifests but the namespace and the definitions.
+fn is_flux_component(object: &Object) -> bool {
+    let kept = ["Namespace", "CustomResourceDefinition"].contains(&object.key().kind.as_str());
+    object.label(PART_OF.0) == Some(PART_OF.1) && !kept
+}
+
+fn add_metadata(value: &mut Value, common: &CommonMetadata) {
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for (field, pairs) in [
+        ("labels", &common.labels),
+        ("annotations", &common.annotations),
+    ] {
+        if pairs.is_empty() {
+            continue;
+        }
+        let map = metadata.entry(field).or_insert_with(|| json!({}));
+        if !map.is_object() {
+            *map = json!({});
+        }
+        for (key, text) in pairs {
+            map[key.as_str()] = Value::String(text.clone());
+        }
+    }
+}

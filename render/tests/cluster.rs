@@ -1,0 +1,246 @@
+//! Stories about rendering one cluster: what units it gets, and what stands in the way of the others.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test file: a panic is the report"
+)]
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use capstan_core::{Origin, SourceKey};
+use capstan_render::{
+    ClusterInput, Memo, PinnedTree, RenderedCluster, RootUnit, UnitOutcome, cluster::roots,
+    flux::GitRepository, render_cluster, tree::MemoryTree,
+};
+use serde_json::json;
+
+const APP: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app, namespace: shop}\ndata: {a: b}\n";
+
+fn source() -> SourceKey {
+    "GitRepository/flux-system/fleet".parse().unwrap()
+}
+
+fn kustomization(name: &str, path: &str, more: &str) -> String {
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\nspec:\n  \
+         interval: 10m\n  prune: true\n  path: {path}\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n{more}"
+    )
+}
+
+fn root_units() -> Vec<RootUnit> {
+    let placement = json!({
+        "clusters": {},
+        "sync": [{"sourceRef": {"kind": "GitRepository", "name": "fleet"}, "path": "./clusters/${cluster_name}"}],
+    });
+    let placements = BTreeMap::from([(
+        "platform".to_owned(),
+        serde_json::from_value(placement).unwrap(),
+    )]);
+    roots(
+        &"dev".parse().unwrap(),
+        &BTreeMap::new(),
+        &BTreeMap::new(),
+        &placements,
+    )
+    .0
+}
+
+fn render_with(memo: &Memo, tree_id: &str, files: &[(&str, &str)]) -> RenderedCluster {
+    let tree = MemoryTree::new(files.iter().map(|(path, text)| (*path, text.as_bytes())));
+    let pinned = PinnedTree {
+        revision: "main@sha1:1".parse().unwrap(),
+        tree_id: tree_id.to_owned(),
+        tree: Arc::new(tree),
+    };
+    let spec = json!({"spec": {"url": "https://example.org/fleet", "interval": "1m"}});
+    let input = ClusterInput {
+        name: &"dev".parse().unwrap(),
+        roots: &root_units(),
+        sources: &BTreeMap::from([(source(), GitRepository::parse(&spec).unwrap())]),
+        trees: &BTreeMap::from([(source(), pinned)]),
+        digest_key: &[7; 32],
+    };
+    render_cluster(&input, memo)
+}
+
+fn render(files: &[(&str, &str)]) -> RenderedCluster {
+    render_with(&Memo::default(), "tree", files)
+}
+
+fn outcome<'a>(rendered: &'a RenderedCluster, name: &str) -> &'a UnitOutcome {
+    let key = format!("dev/Kustomization/flux-system/{name}")
+        .parse()
+        .unwrap();
+    rendered
+        .units
+        .get(&key)
+        .unwrap_or_else(|| panic!("no unit {name} in {:?}", rendered.units.keys()))
+}
+
+fn objects(rendered: &RenderedCluster, name: &str) -> Vec<String> {
+    match outcome(rendered, name) {
+        UnitOutcome::Rendered(unit) => unit
+            .entries
+            .iter()
+            .map(|it| it.entry.key.to_string())
+            .collect(),
+        UnitOutcome::Failed { problems, .. } => panic!("{name}: {problems:?}"),
+    }
+}
+
+fn problem(rendered: &RenderedCluster, name: &str) -> String {
+    match outcome(rendered, name) {
+        UnitOutcome::Rendered(_) => panic!("{name} was rendered"),
+        UnitOutcome::Failed { problems, .. } => problems[0].to_string(),
+    }
+}
+
+#[test]
+fn units_yield_units() {
+    let rendered = render(&[
+        (
+            "clusters/dev/apps.yaml",
+            &kustomization("apps", "./apps", ""),
+        ),
+        (
+            "clusters/dev/namespace.yaml",
+            "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n",
+        ),
+        ("apps/app.yaml", APP),
+    ]);
+    assert_eq!(objects(&rendered, "flux-system"), ["Namespace/shop"]);
+    assert_eq!(objects(&rendered, "apps"), ["ConfigMap/shop/app"]);
+    let UnitOutcome::Rendered(apps) = outcome(&rendered, "apps") else {
+        unreachable!()
+    };
+    assert!(matches!(&apps.origin, Origin::Parent { unit } if unit.name == "flux-system"));
+    assert_eq!(apps.entries[0].entry.path, "apps/app.yaml");
+}
+
+#[test]
+fn a_broken_manifest_stops_only_its_unit_and_names_file_and_line() {
+    let rendered = render(&[
+        (
+            "clusters/dev/good.yaml",
+            &kustomization("good", "./good", ""),
+        ),
+        ("clusters/dev/bad.yaml", &kustomization("bad", "./bad", "")),
+        ("good/app.yaml", APP),
+        (
+            "bad/app.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [\n",
+        ),
+    ]);
+    assert_eq!(objects(&rendered, "good"), ["ConfigMap/shop/app"]);
+    let problem = problem(&rendered, "bad");
+    assert!(problem.starts_with("bad/app.yaml:"), "{problem}");
+}
+
+#[test]
+fn a_missing_path_is_an_error_not_an_empty_unit() {
+    let rendered = render(&[("clusters/other/a.yaml", APP)]);
+    let problem = problem(&rendered, "flux-system");
+    assert!(
+        problem.contains("kustomization path not found"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn an_emptied_folder_is_an_empty_unit() {
+    let rendered = render(&[("clusters/dev/README.md", "nothing here")]);
+    assert!(objects(&rendered, "flux-system").is_empty());
+}
+
+#[test]
+fn what_is_not_honoured_refuses_the_unit() {
+    let more = "  kubeConfig: {secretRef: {name: other}}\n";
+    let rendered = render(&[
+        (
+            "clusters/dev/apps.yaml",
+            &kustomization("apps", "./apps", more),
+        ),
+        ("apps/app.yaml", APP),
+    ]);
+    assert_eq!(
+        problem(&rendered, "apps"),
+        "spec.kubeConfig is not there yet"
+    );
+}
+
+#[test]
+fn only_granted_sources_are_rendered() {
+    let other =
+        kustomization("apps", "./apps", "").replace("name: flux-system}\n", "name: other}\n");
+    let rendered = render(&[("clusters/dev/apps.yaml", &other), ("apps/app.yaml", APP)]);
+    let problem = problem(&rendered, "apps");
+    assert!(
+        problem.contains("GitRepository/flux-system/other is not granted"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn flux_itself_is_left_out() {
+    let controller = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  namespace: flux-system\n  \
+                      labels: {app.kubernetes.io/part-of: flux}\n";
+    let rendered = render(&[
+        ("clusters/dev/flux-system/gotk.yaml", controller),
+        ("clusters/dev/app.yaml", APP),
+    ]);
+    assert_eq!(objects(&rendered, "flux-system"), ["ConfigMap/shop/app"]);
+}
+
+#[test]
+fn secrets_are_addressed_with_the_clusters_key_and_never_memoised() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData: {k: canary}\n";
+    let memo = Memo::default();
+    let rendered = render_with(&memo, "tree", &[("clusters/dev/s.yaml", secret)]);
+    let UnitOutcome::Rendered(unit) = outcome(&rendered, "flux-system") else {
+        panic!()
+    };
+    let entry = &unit.entries[0];
+    assert!(entry.entry.sensitive);
+    assert_ne!(entry.entry.digest, capstan_core::Digest::of(&entry.bytes));
+    assert!(memo.is_empty());
+    assert!(!format!("{unit:?}").contains("canary"));
+}
+
+#[test]
+fn the_same_tree_is_built_once() {
+    let memo = Memo::default();
+    let files = [("clusters/dev/app.yaml", APP)];
+    let first = render_with(&memo, "tree", &files);
+    let again = render_with(&memo, "tree", &files);
+    let (UnitOutcome::Rendered(first), UnitOutcome::Rendered(again)) = (
+        outcome(&first, "flux-system"),
+        outcome(&again, "flux-system"),
+    ) else {
+        panic!()
+    };
+    assert!(Arc::ptr_eq(&first.entries, &again.entries));
+}
+
+#[test]
+fn a_helm_release_says_that_it_is_not_there_yet() {
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: shop}\nspec: {interval: 5m}\n";
+    let rendered = render(&[("clusters/dev/release.yaml", release)]);
+    let key = "dev/HelmRelease/shop/web".parse().unwrap();
+    let UnitOutcome::Failed { problems, .. } = &rendered.units[&key] else {
+        panic!()
+    };
+    assert!(problems[0].message.contains("not there yet"));
+}
+
+#[test]
+fn units_that_yield_each_other_end() {
+    let rendered = render(&[
+        ("clusters/dev/a.yaml", &kustomization("a", "./a", "")),
+        ("a/b.yaml", &kustomization("b", "./b", "")),
+        ("b/a.yaml", &kustomization("a", "./a", "")),
+    ]);
+    assert_eq!(rendered.units.len(), 3);
+    assert_eq!(rendered.warnings.len(), 1, "{:?}", rendered.warnings);
+}
