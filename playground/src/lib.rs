@@ -1,1 +1,4 @@
-//! To be filled.
+//! Clusters without clusters: real Kubernetes control planes on this machine, and the tools to compare with.
+
+pub mod local;
+pub mod toolchest;
