@@ -19,9 +19,13 @@
 mod chars;
 mod compose;
 mod decode;
+mod emit;
+mod encode;
 mod error;
 pub mod limits;
+mod marshal;
 mod node;
+mod order;
 mod parse;
 mod reader;
 mod resolve;
@@ -35,8 +39,12 @@ use std::borrow::Cow;
 
 pub use compose::Documents;
 pub use decode::{DecodeOptions, decode};
+pub use emit::EmitOptions;
+pub use encode::{emit, emit_documents};
 pub use error::Error;
+pub use marshal::{Marshal, ValueWriter, marshal, marshal_v3};
 pub use node::{Comments, Document, Kind, Node, Style, Tag, Text};
+pub use order::{compare_keys, sort_keys};
 pub use resolve::{Resolved, resolve};
 pub use strconv::{format_float, format_float32};
 pub use timestamp::Timestamp;

@@ -1,6 +1,8 @@
 //! First signs of life.
 
-use capstan_goyaml::{Dialect, JsonBuilder, parse, unmarshal};
+use capstan_goyaml::{
+    Dialect, EmitOptions, JsonBuilder, emit_documents, marshal, parse, unmarshal,
+};
 
 #[test]
 fn values_are_read_as_sigs_yaml_reads_them() {
@@ -31,4 +33,26 @@ fn errors_speak_as_go_does() {
     let error = unmarshal(b"a: {{ .Values.x }}\n", &mut JsonBuilder).unwrap_err();
     let expected = "error converting YAML to JSON: yaml: invalid map key: map[interface {}]interface {}{\".Values.x\":interface {}(nil)}";
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn values_are_written_as_sigs_yaml_writes_them() {
+    let value = serde_json::json!({
+        "b": ["x", "yes", "1e3", "", "a: b", {"k": "v", "l": [1, 2]}, [], {}, [["n"]]],
+        "a": {"n": null, "f": 1_000_000.0, "g": 1_234_567.8, "t": "two\nlines", "u": " x ", "w": "a\tb", "e": "\u{1F600}"},
+        "long": "word ".repeat(30),
+        "a10": 1, "a2": 2,
+    });
+    let expected = "a:\n  e: \"\\U0001F600\"\n  f: 1000000\n  g: 1.2345678e+06\n  \"n\": null\n  t: |-\n    two\n    lines\n  u: ' x '\n  w: \"a\\tb\"\na2: 2\na10: 1\nb:\n- x\n- \"yes\"\n- \"1e3\"\n- \"\"\n- 'a: b'\n- k: v\n  l:\n  - 1\n  - 2\n- []\n- {}\n- - - \"n\"\nlong: 'word word word word word word word word word word word word word word word\n  word word word word word word word word word word word word word word word '\n";
+    assert_eq!(marshal(&value).unwrap(), expected);
+}
+
+#[test]
+fn trees_are_written_back_as_kyaml_writes_them() {
+    let text = "# head\na: 1 # line\n# foot\n\nb:\n- x # item\n- {k: v, l: [1, 2]}\n- &n 'q'\n- *n\n- c: |\n    t\n  d: \"\"\n";
+    let documents = parse(text.as_bytes(), Dialect::V3).unwrap();
+    assert_eq!(
+        emit_documents(&documents, EmitOptions::KYAML).unwrap(),
+        text
+    );
 }
