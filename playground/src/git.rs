@@ -57,15 +57,27 @@ impl GitServer {
     pub async fn start(root: &Path, login: Option<Login>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let basic = |it: Login| format!("Basic {}", STANDARD.encode(format!("{}:{}", it.user, it.password)));
-        let backend = Arc::new(Backend { root: root.to_owned(), login: login.map(basic) });
+        let basic = |it: Login| {
+            format!(
+                "Basic {}",
+                STANDARD.encode(format!("{}:{}", it.user, it.password))
+            )
+        };
+        let backend = Arc::new(Backend {
+            root: root.to_owned(),
+            login: login.map(basic),
+        });
         let router = Router::new().fallback(serve).with_state(backend);
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "git server ended");
             }
         });
-        Ok(Self { address, root: root.to_owned(), task })
+        Ok(Self {
+            address,
+            root: root.to_owned(),
+            task,
+        })
     }
 
     /// Where the repository `name` is.
@@ -80,7 +92,17 @@ impl GitServer {
     pub async fn create(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.root.join(name);
         let folder = path.to_string_lossy().into_owned();
-        git(&self.root, &["init", "--quiet", "--bare", "--initial-branch=main", &folder]).await?;
+        git(
+            &self.root,
+            &[
+                "init",
+                "--quiet",
+                "--bare",
+                "--initial-branch=main",
+                &folder,
+            ],
+        )
+        .await?;
         git(&path, &["config", "http.receivepack", "true"]).await?;
         Ok(path)
     }
@@ -97,11 +119,20 @@ impl Drop for GitServer {
 /// # Errors
 /// When `git` is missing or fails; its own words are in the error.
 pub async fn git(folder: &Path, args: &[&str]) -> io::Result<String> {
-    let output = command(folder).args(args).stdin(Stdio::null()).output().await;
-    let output = output.map_err(|error| io::Error::new(error.kind(), format!("git: {error}; install git")))?;
+    let output = command(folder)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .await;
+    let output = output
+        .map_err(|error| io::Error::new(error.kind(), format!("git: {error}; install git")))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(io::Error::other(format!("git {}: {}", args.join(" "), said.trim())));
+        return Err(io::Error::other(format!(
+            "git {}: {}",
+            args.join(" "),
+            said.trim()
+        )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -122,11 +153,20 @@ fn command(folder: &Path) -> Command {
 }
 
 async fn serve(State(backend): State<Arc<Backend>>, request: Request) -> Response<Body> {
-    let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    if backend.login.as_deref().is_some_and(|it| given != Some(it.as_bytes())) {
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::as_bytes);
+    if backend
+        .login
+        .as_deref()
+        .is_some_and(|it| given != Some(it.as_bytes()))
+    {
         let mut refused = status(StatusCode::UNAUTHORIZED, "a login is needed");
         let challenge = HeaderValue::from_static("Basic realm=\"git\"");
-        refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        refused
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
         return refused;
     }
     backend.run(request).await.unwrap_or_else(|error| {
@@ -152,16 +192,27 @@ impl Backend {
             .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
             .env("CONTENT_TYPE", text(header::CONTENT_TYPE))
             .env("HTTP_CONTENT_ENCODING", text(header::CONTENT_ENCODING))
-            .env("GIT_PROTOCOL", text(HeaderName::from_static("git-protocol")))
+            .env(
+                "GIT_PROTOCOL",
+                text(HeaderName::from_static("git-protocol")),
+            )
             .env("REMOTE_USER", "capstan")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let body = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await.map_err(io::Error::other)?;
+        let body = axum::body::to_bytes(body, MAX_REQUEST_BYTES)
+            .await
+            .map_err(io::Error::other)?;
         command.env("CONTENT_LENGTH", body.len().to_string());
         let mut child = command.spawn()?;
-        let mut stdin = child.stdin.take().ok_or_else(|| io::Error::other("no stdin"))?;
-        let mut stdout = child.stdout.take().ok_or_else(|| io::Error::other("no stdout"))?;
+        let mut stdin = child
+            .stdin
+            .take()
+            .ok_or_else(|| io::Error::other("no stdin"))?;
+        let mut stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("no stdout"))?;
         let write = async move {
             // A request that git refuses is not read to its end.
             let _ = stdin.write_all(&body).await;
@@ -177,11 +228,15 @@ impl Backend {
 /// A CGI answer: header lines, an empty line, the body.
 fn parse_cgi(answer: &[u8]) -> io::Result<Response<Body>> {
     let end = answer.windows(4).position(|it| it == b"\r\n\r\n");
-    let end = end.filter(|it| *it <= MAX_HEADER_BYTES).ok_or_else(|| io::Error::other("no header"))?;
+    let end = end
+        .filter(|it| *it <= MAX_HEADER_BYTES)
+        .ok_or_else(|| io::Error::other("no header"))?;
     let head = std::str::from_utf8(&answer[..end]).map_err(io::Error::other)?;
     let mut response = Response::new(Body::from(answer[end + 4..].to_vec()));
     for line in head.split("\r\n") {
-        let (name, value) = line.split_once(':').ok_or_else(|| io::Error::other("a header without `:`"))?;
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| io::Error::other("a header without `:`"))?;
         let value = value.trim();
         if name.eq_ignore_ascii_case("status") {
             let code = value.split(' ').next().unwrap_or_default();
@@ -208,19 +263,34 @@ mod tests {
     #[tokio::test]
     async fn what_is_pushed_can_be_cloned_by_who_may() {
         let folder = tempfile::tempdir().unwrap();
-        let login = Login { user: "ann".into(), password: "p".into() };
+        let login = Login {
+            user: "ann".into(),
+            password: "p".into(),
+        };
         let server = GitServer::start(folder.path(), Some(login)).await.unwrap();
         server.create("fleet.git").await.unwrap();
         let work = folder.path().join("work");
         let with_login = server.url("fleet.git").replace("http://", "http://ann:p@");
-        git(folder.path(), &["clone", "--quiet", &with_login, "work"]).await.unwrap();
+        git(folder.path(), &["clone", "--quiet", &with_login, "work"])
+            .await
+            .unwrap();
         std::fs::write(work.join("a.txt"), "a").unwrap();
         git(&work, &["add", "."]).await.unwrap();
-        git(&work, &["commit", "--quiet", "-m", "first"]).await.unwrap();
-        git(&work, &["push", "--quiet", "origin", "HEAD:main"]).await.unwrap();
-        git(folder.path(), &["clone", "--quiet", &with_login, "again"]).await.unwrap();
+        git(&work, &["commit", "--quiet", "-m", "first"])
+            .await
+            .unwrap();
+        git(&work, &["push", "--quiet", "origin", "HEAD:main"])
+            .await
+            .unwrap();
+        git(folder.path(), &["clone", "--quiet", &with_login, "again"])
+            .await
+            .unwrap();
         assert!(folder.path().join("again/a.txt").exists());
-        let refused = git(folder.path(), &["clone", "--quiet", &server.url("fleet.git"), "no"]).await;
+        let refused = git(
+            folder.path(),
+            &["clone", "--quiet", &server.url("fleet.git"), "no"],
+        )
+        .await;
         assert!(refused.is_err());
     }
 }

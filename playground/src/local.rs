@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+pub mod browser;
 mod cluster;
 mod command;
 mod error;
@@ -27,6 +28,7 @@ mod ports;
 mod process;
 mod ready;
 mod reaper;
+pub mod ssh;
 
 pub use cluster::LocalCluster;
 pub use error::LocalError;

@@ -1,5 +1,6 @@
 //! Free ports, picked by the kernel.
 
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::LocalError;
@@ -38,4 +39,13 @@ impl Ports {
             kwok: ports[5],
         })
     }
+}
+
+/// A port that nobody listens on now.
+pub(super) fn pick_one() -> io::Result<u16> {
+    Ok(free()?.local_addr()?.port())
+}
+
+fn free() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
 }
