@@ -1,2 +1,23 @@
-//! To be filled.
-fn main() {}
+//! `capstan`: the command that people type.
+
+mod api;
+mod args;
+mod commands;
+mod context;
+mod disk;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Cli::parse();
+    match args::run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            output::tell(&format!("error: {error:#}"));
+            ExitCode::from(args::FAILED)
+        }
+    }
+}

@@ -34,6 +34,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
         &[
             "capstan-agent",
             "capstan-core",
+            "capstan-goyaml",
             "capstan-helm",
             "capstan-hub",
             "capstan-kustomize",

@@ -1,0 +1,258 @@
+//! `capstan get`: clusters, units, objects, pipelines, problems.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use crate::{
+    api::Api,
+    commands::wait,
+    output::{self, Column, Format, condition, text},
+};
+
+/// `capstan get KIND [NAME]`.
+#[derive(Args, Debug)]
+pub(crate) struct Get {
+    /// What to list.
+    kind: Kind,
+    /// Only the one of this name.
+    name: Option<String>,
+    /// Only of this cluster.
+    #[arg(long, short)]
+    cluster: Option<String>,
+    /// Only of this unit (CLUSTER/KIND/NAMESPACE/NAME).
+    #[arg(long, short)]
+    unit: Option<String>,
+    /// Only in this namespace.
+    #[arg(long, short)]
+    namespace: Option<String>,
+    /// Form of the output.
+    #[arg(long, short, default_value = "table")]
+    output: Format,
+    /// Print again whenever something changes.
+    #[arg(long, short)]
+    watch: bool,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Clusters of the fleet.
+    #[value(alias = "cluster")]
+    Clusters,
+    /// Kustomizations and HelmReleases, by cluster.
+    #[value(alias = "unit")]
+    Units,
+    /// Kubernetes objects that units own.
+    #[value(alias = "object")]
+    Objects,
+    /// Pipelines with their environments.
+    #[value(alias = "pipeline")]
+    Pipelines,
+    /// What is wrong in Git.
+    #[value(alias = "problem")]
+    Problems,
+}
+
+/// Lists, once or again and again.
+pub(crate) async fn run(api: &Api, args: &Get) -> anyhow::Result<()> {
+    list(api, args).await?;
+    if !args.watch {
+        return Ok(());
+    }
+    wait::on_changes(api, async || {
+        if args.output != Format::Json {
+            output::print("\n")?;
+        }
+        list(api, args).await?;
+        Ok(false)
+    })
+    .await
+}
+
+async fn list(api: &Api, args: &Get) -> anyhow::Result<()> {
+    let (path, columns) = match args.kind {
+        Kind::Clusters => ("/clusters", CLUSTERS),
+        Kind::Units => ("/units", UNITS),
+        Kind::Objects => ("/objects", OBJECTS),
+        Kind::Pipelines => ("/pipelines", PIPELINES),
+        Kind::Problems => ("/problems", PROBLEMS),
+    };
+    let given = |it: &Option<String>| it.clone().unwrap_or_default();
+    let query = [
+        ("cluster", given(&args.cluster)),
+        ("unit", given(&args.unit)),
+        ("namespace", given(&args.namespace)),
+        ("name", given(&args.name)),
+    ];
+    let query: Vec<(&str, &str)> = query.iter().map(|it| (it.0, it.1.as_str())).collect();
+    let answer = api.get(path, &query).await?;
+    if let Some(name) = &args.name
+        && answer["items"].as_array().is_some_and(Vec::is_empty)
+    {
+        anyhow::bail!("{path} has nothing named `{name}`");
+    }
+    output::print_list(&answer, args.output, columns)
+}
+
+const fn column(title: &'static str, cell: fn(&Value) -> String) -> Column {
+    Column {
+        title,
+        wide: false,
+        cell,
+    }
+}
+
+const fn wide(title: &'static str, cell: fn(&Value) -> String) -> Column {
+    Column {
+        title,
+        wide: true,
+        cell,
+    }
+}
+
+const CLUSTERS: &[Column] = &[
+    column("NAME", |it| text(it, "/metadata/name")),
+    column("READY", |it| ready(it, "status")),
+    column("STATE", |it| ready(it, "reason")),
+    column("UNITS", |it| {
+        format!(
+            "{}/{}",
+            number(it, "/status/units/healthy"),
+            number(it, "/status/units/total")
+        )
+    }),
+    column("REVISION", |it| short(&text(it, "/status/revision"))),
+    column("ENVIRONMENT", environments),
+    wide("AGENT", |it| text(it, "/status/agentVersion")),
+    wide("KUBERNETES", |it| text(it, "/status/kubernetesVersion")),
+    wide("GENERATION", |it| text(it, "/status/generation")),
+    wide("UID", |it| text(it, "/metadata/uid")),
+    column("AGE", age),
+    wide("MESSAGE", |it| ready(it, "message")),
+];
+
+const UNITS: &[Column] = &[
+    column("CLUSTER", |it| text(it, "/spec/cluster")),
+    column("KIND", |it| text(it, "/spec/kind")),
+    column("NAMESPACE", |it| text(it, "/spec/namespace")),
+    column("NAME", |it| text(it, "/spec/name")),
+    column("READY", |it| ready(it, "status")),
+    column("STATE", |it| ready(it, "reason")),
+    column("REVISION", |it| short(&text(it, "/status/revision"))),
+    column("OBJECTS", |it| {
+        format!(
+            "{}/{}",
+            number(it, "/status/objects/current"),
+            number(it, "/status/objects/total")
+        )
+    }),
+    wide("DRIFTED", |it| number(it, "/status/objects/drifted")),
+    wide("CORRECTED", |it| number(it, "/status/objects/corrected")),
+    wide("SOURCE", |it| text(it, "/spec/source")),
+    column("AGE", age),
+    column("MESSAGE", not_ready_message),
+];
+
+const OBJECTS: &[Column] = &[
+    column("CLUSTER", |it| text(it, "/spec/cluster")),
+    column("NAMESPACE", |it| text(it, "/spec/namespace")),
+    column("KIND", |it| text(it, "/spec/kind")),
+    column("NAME", |it| text(it, "/spec/name")),
+    column("HEALTH", |it| text(it, "/status/health")),
+    column("DRIFTED", |it| text(it, "/status/drifted")),
+    wide("APIVERSION", |it| text(it, "/spec/apiVersion")),
+    column("UNIT", |it| text(it, "/spec/unit")),
+    column("MESSAGE", |it| text(it, "/status/message")),
+];
+
+const PIPELINES: &[Column] = &[
+    column("NAME", |it| text(it, "/metadata/name")),
+    column("SOURCE", |it| text(it, "/spec/source")),
+    column("ENVIRONMENTS", pipeline_environments),
+];
+
+const PROBLEMS: &[Column] = &[
+    column("LEVEL", |it| text(it, "/level")),
+    column("WHERE", |it| {
+        [text(it, "/file"), text(it, "/line")]
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .collect::<Vec<_>>()
+            .join(":")
+    }),
+    column("UNIT", |it| text(it, "/unit")),
+    column("MESSAGE", |it| text(it, "/message")),
+];
+
+fn ready(item: &Value, field: &str) -> String {
+    condition(item, "Ready").map_or_else(|| "Unknown".to_owned(), |it| text(&it[field], ""))
+}
+
+fn not_ready_message(item: &Value) -> String {
+    if ready(item, "status") == "True" {
+        String::new()
+    } else {
+        ready(item, "message")
+    }
+}
+
+fn number(item: &Value, pointer: &str) -> String {
+    let text = text(item, pointer);
+    if text.is_empty() {
+        "0".to_owned()
+    } else {
+        text
+    }
+}
+
+fn environments(item: &Value) -> String {
+    let list = item
+        .pointer("/status/environments")
+        .and_then(Value::as_array);
+    let names: Vec<&str> = list
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    names.join(",")
+}
+
+fn pipeline_environments(item: &Value) -> String {
+    let list = item
+        .pointer("/status/environments")
+        .and_then(Value::as_array);
+    let shown = list.into_iter().flatten().map(|it| {
+        let revision = short(&text(it, "/revision"));
+        let revision = if revision.is_empty() {
+            "-".to_owned()
+        } else {
+            revision
+        };
+        format!("{} {revision}", text(it, "/name"))
+    });
+    shown.collect::<Vec<_>>().join(" > ")
+}
+
+fn age(item: &Value) -> String {
+    let since = item.pointer("/status/sinceMs").and_then(Value::as_u64);
+    since
+        .map(|it| output::age(it, now_ms()))
+        .unwrap_or_default()
+}
+
+/// The present, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A revision as people read it: `main@abababababab`.
+pub(crate) fn short(revision: &str) -> String {
+    revision
+        .parse::<capstan_core::Revision>()
+        .map_or_else(|_| revision.to_owned(), |it| it.short())
+}
