@@ -49,6 +49,13 @@ impl ExecError {
         }
     }
 
+    /// The same error with words before it, as a function that ran a template puts them.
+    #[must_use]
+    pub fn wrapped(mut self, prefix: impl fmt::Display) -> Self {
+        self.message = format!("{prefix}{}", self.message);
+        self
+    }
+
     /// An error that has no place in a template.
     pub(crate) fn plain(template: Str, message: String) -> Self {
         Self {

@@ -58,7 +58,7 @@ fn assignability_is_gos() {
 #[test]
 fn deep_values_are_freed_without_recursion() {
     let mut value = Value::Nil;
-    for depth in 0..1_000_000 {
+    for depth in 0..200_000 {
         value = if depth % 2 == 0 {
             Value::list(vec![value])
         } else {
