@@ -21,6 +21,7 @@ pub mod browser;
 mod cluster;
 mod command;
 mod error;
+mod folder;
 mod kubeconfig;
 mod options;
 mod pki;

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::folder;
 use super::ports;
 use super::process::{Process, State};
 use super::ready::chain;
@@ -99,10 +100,8 @@ impl Browser {
             reason,
             log: String::new(),
         };
-        let folder = tempfile::Builder::new()
-            .prefix("capstan-browser-")
-            .tempdir()
-            .map_err(|error| failed(error.to_string()))?;
+        let folder =
+            folder::private("capstan-browser-").map_err(|error| failed(error.to_string()))?;
         let reaper = Reaper::start(folder.path()).map_err(|error| failed(error.to_string()))?;
         let port = ports::pick_one().map_err(|error| failed(error.to_string()))?;
         let mut command = Command::new(driver);

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::command::{self, Files};
+use super::folder;
 use super::kubeconfig::kubeconfig;
 use super::pki::{self, Identity, Pki};
 use super::ports::Ports;
@@ -94,10 +95,7 @@ impl LocalCluster {
                 .name
                 .replace(|c: char| !c.is_ascii_alphanumeric(), "-")
         );
-        // Only its owner may look into it: tempfile makes folders with mode 0700.
-        let data = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir()
+        let data = folder::private(&prefix)
             .map_err(io(&std::env::temp_dir(), "creating the data folder"))?;
         let files = Files {
             root: data.path().to_owned(),

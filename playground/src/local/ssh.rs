@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use super::folder;
 use super::ports;
 use super::process::{Process, State};
 use super::reaper::Reaper;
@@ -70,10 +71,7 @@ impl SshServer {
             .iter()
             .find(|path| Path::new(path).is_file())
             .ok_or(SshError::Missing { program: "sshd" })?;
-        let folder = tempfile::Builder::new()
-            .prefix("capstan-sshd-")
-            .tempdir()
-            .map_err(prepare("creating its folder"))?;
+        let folder = folder::private("capstan-sshd-").map_err(prepare("creating its folder"))?;
         let user = run(Command::new("id").arg("-un"), "id")?;
         for name in ["host_key", "user_key"] {
             keygen(folder.path(), name)?;
