@@ -21,13 +21,23 @@ impl User {
     /// A user with a name and groups.
     #[must_use]
     pub fn new(name: &str, groups: &[&str]) -> User {
-        User { name: name.to_owned(), groups: groups.iter().map(|g| (*g).to_owned()).collect(), ..User::default() }
+        User {
+            name: name.to_owned(),
+            groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+            ..User::default()
+        }
     }
 
     /// The user of a service account.
     #[must_use]
     pub fn service_account(namespace: &str, name: &str) -> User {
-        User::new(&format!("system:serviceaccount:{namespace}:{name}"), &["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}")])
+        User::new(
+            &format!("system:serviceaccount:{namespace}:{name}"),
+            &[
+                "system:serviceaccounts",
+                &format!("system:serviceaccounts:{namespace}"),
+            ],
+        )
     }
 
     /// Somebody who may do everything.
@@ -83,7 +93,11 @@ impl std::fmt::Debug for Credentials {
 impl Credentials {
     /// Makes a token for a user.
     pub(crate) fn issue(&mut self, user: User) -> String {
-        let token = format!("sim.{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        let token = format!(
+            "sim.{}{}",
+            uuid::Uuid::new_v4().simple(),
+            uuid::Uuid::new_v4().simple()
+        );
         self.tokens.insert(token.clone(), user);
         token
     }

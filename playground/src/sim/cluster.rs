@@ -88,7 +88,8 @@ impl Cluster {
             let due = controllers::run(&mut state);
             (out, state.store.version(), due.is_some())
         };
-        self.woken.send_if_modified(|known| std::mem::replace(known, version) != version);
+        self.woken
+            .send_if_modified(|known| std::mem::replace(known, version) != version);
         if timers {
             self.clock_changed.notify_one();
         }
@@ -111,7 +112,9 @@ pub(crate) async fn tick(cluster: Arc<Cluster>) {
             let state = cluster.lock();
             let first = state.timers.first_key_value().map(|((at, _, _), ())| *at);
             // A clock that stands still is moved by its owner, who runs the controllers then.
-            first.filter(|_| state.clock.frozen.is_none()).map(|at| Duration::try_from(at.duration_since(state.clock.now())).unwrap_or_default())
+            first.filter(|_| state.clock.frozen.is_none()).map(|at| {
+                Duration::try_from(at.duration_since(state.clock.now())).unwrap_or_default()
+            })
         };
         let sleep = async {
             match due {

@@ -6,12 +6,18 @@ use super::kinds::Resource;
 use super::status::Status;
 
 /// The stored form of an object that came in some version.
-pub(crate) fn to_stored(resource: &Resource, version: &str, mut object: Value) -> Result<Value, Status> {
+pub(crate) fn to_stored(
+    resource: &Resource,
+    version: &str,
+    mut object: Value,
+) -> Result<Value, Status> {
     if resource.is("autoscaling", "horizontalpodautoscalers") && version == "v1" {
         return Ok(autoscaler_to_v2(object));
     }
     if resource.is("events.k8s.io", "events") {
-        return Err(Status::not_simulated("writing events through events.k8s.io; use the core group"));
+        return Err(Status::not_simulated(
+            "writing events through events.k8s.io; use the core group",
+        ));
     }
     if resource.versions.len() > 1
         && let Some(stored) = resource.versions.first()
@@ -50,7 +56,11 @@ fn autoscaler_to_v1(mut object: Value) -> Value {
     if let Some(spec) = object["spec"].as_object_mut()
         && let Some(metrics) = spec.shift_remove("metrics")
     {
-        let cpu = metrics.as_array().into_iter().flatten().find(|m| m.pointer("/resource/name").and_then(Value::as_str) == Some("cpu"));
+        let cpu = metrics
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|m| m.pointer("/resource/name").and_then(Value::as_str) == Some("cpu"));
         if let Some(target) = cpu.and_then(|m| m.pointer("/resource/target/averageUtilization")) {
             spec.insert("targetCPUUtilizationPercentage".into(), target.clone());
         }

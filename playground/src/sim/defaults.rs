@@ -47,10 +47,15 @@ pub(crate) fn fill(resource: &Resource, version: &str, object: &mut Value) {
         ("scheduling.k8s.io", "priorityclasses") => {
             absent(ensure(object), "preemptionPolicy", "PreemptLowerPriority");
         }
-        ("admissionregistration.k8s.io", "validatingwebhookconfigurations") => webhooks(object, false),
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations") => {
+            webhooks(object, false)
+        }
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations") => webhooks(object, true),
         ("apiregistration.k8s.io", "apiservices") => {
-            if let Some(service) = map(object, "spec").get_mut("service").and_then(Value::as_object_mut) {
+            if let Some(service) = map(object, "spec")
+                .get_mut("service")
+                .and_then(Value::as_object_mut)
+            {
                 absent(service, "port", 443);
             }
         }
@@ -80,8 +85,15 @@ fn at<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Val
     ensure(map.entry(key).or_insert_with(|| json!({})))
 }
 
-fn items<'a>(map: &'a mut Map<String, Value>, key: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
-    map.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
+fn items<'a>(
+    map: &'a mut Map<String, Value>,
+    key: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    map.get_mut(key)
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
 }
 
 fn text<'a>(map: &'a Map<String, Value>, key: &str) -> &'a str {
@@ -146,7 +158,15 @@ fn job(spec: &mut Map<String, Value>) {
     absent(spec, "backoffLimit", 6);
     absent(spec, "completionMode", "NonIndexed");
     absent(spec, "suspend", false);
-    absent(spec, "podReplacementPolicy", if spec.contains_key("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" });
+    absent(
+        spec,
+        "podReplacementPolicy",
+        if spec.contains_key("podFailurePolicy") {
+            "Failed"
+        } else {
+            "TerminatingOrFailed"
+        },
+    );
     absent(spec, "manualSelector", false);
     template(spec);
 }
@@ -173,10 +193,16 @@ fn pod(spec: &mut Map<String, Value>) {
     for key in ["initContainers", "containers"] {
         for container in items(spec, key) {
             // A limit without a request is also the request.
-            let limits = container.get("resources").and_then(|r| r.get("limits")).and_then(Value::as_object).cloned();
+            let limits = container
+                .get("resources")
+                .and_then(|r| r.get("limits"))
+                .and_then(Value::as_object)
+                .cloned();
             if let Some(limits) = limits {
                 let requests = at(at(container, "resources"), "requests");
-                limits.into_iter().for_each(|(name, value)| absent(requests, &name, value));
+                limits
+                    .into_iter()
+                    .for_each(|(name, value)| absent(requests, &name, value));
             }
         }
     }
@@ -189,7 +215,10 @@ pub(crate) fn pod_spec(spec: &mut Map<String, Value>) {
     absent(spec, "dnsPolicy", "ClusterFirst");
     absent(spec, "securityContext", json!({}));
     absent(spec, "schedulerName", "default-scheduler");
-    match (text(spec, "serviceAccountName").to_owned(), text(spec, "serviceAccount").to_owned()) {
+    match (
+        text(spec, "serviceAccountName").to_owned(),
+        text(spec, "serviceAccount").to_owned(),
+    ) {
         (name, _) if !name.is_empty() => {
             spec.insert("serviceAccount".into(), name.into());
         }
@@ -216,8 +245,13 @@ fn container(container: &mut Map<String, Value>, host_network: bool) {
     let image = text(container, "image").to_owned();
     if !image.is_empty() {
         let name = image.rsplit('/').next().unwrap_or(&image);
-        let latest = !image.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest");
-        absent(container, "imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
+        let latest =
+            !image.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest");
+        absent(
+            container,
+            "imagePullPolicy",
+            if latest { "Always" } else { "IfNotPresent" },
+        );
     }
     absent(container, "terminationMessagePath", "/dev/termination-log");
     absent(container, "terminationMessagePolicy", "File");
@@ -229,20 +263,33 @@ fn container(container: &mut Map<String, Value>, host_network: bool) {
         }
     }
     for variable in items(container, "env") {
-        if let Some(field) = variable.get_mut("valueFrom").and_then(|v| v.get_mut("fieldRef")).and_then(Value::as_object_mut) {
+        if let Some(field) = variable
+            .get_mut("valueFrom")
+            .and_then(|v| v.get_mut("fieldRef"))
+            .and_then(Value::as_object_mut)
+        {
             absent(field, "apiVersion", "v1");
         }
     }
     for key in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(key).and_then(Value::as_object_mut) {
-            for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+            for (field, value) in [
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3),
+            ] {
                 absent(probe, field, value);
             }
             handler(probe);
         }
     }
     for hook in ["postStart", "preStop"] {
-        if let Some(handler_of) = container.get_mut("lifecycle").and_then(|l| l.get_mut(hook)).and_then(Value::as_object_mut) {
+        if let Some(handler_of) = container
+            .get_mut("lifecycle")
+            .and_then(|l| l.get_mut(hook))
+            .and_then(Value::as_object_mut)
+        {
             handler(handler_of);
         }
     }
@@ -268,10 +315,16 @@ fn volume(volume: &mut Map<String, Value>) {
             absent(source, "defaultMode", FILE_MODE);
             field_refs(source);
             for projection in items(source, "sources") {
-                if let Some(token) = projection.get_mut("serviceAccountToken").and_then(Value::as_object_mut) {
+                if let Some(token) = projection
+                    .get_mut("serviceAccountToken")
+                    .and_then(Value::as_object_mut)
+                {
                     absent(token, "expirationSeconds", 3600);
                 }
-                if let Some(api) = projection.get_mut("downwardAPI").and_then(Value::as_object_mut) {
+                if let Some(api) = projection
+                    .get_mut("downwardAPI")
+                    .and_then(Value::as_object_mut)
+                {
                     field_refs(api);
                 }
             }
@@ -294,12 +347,19 @@ fn service(spec: &mut Map<String, Value>) {
     absent(spec, "sessionAffinity", "None");
     absent(spec, "type", "ClusterIP");
     if text(spec, "sessionAffinity") == "ClientIP" {
-        absent(at(at(spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds", 10_800);
+        absent(
+            at(at(spec, "sessionAffinityConfig"), "clientIP"),
+            "timeoutSeconds",
+            10_800,
+        );
     }
     let kind = text(spec, "type").to_owned();
     for port in items(spec, "ports") {
         absent(port, "protocol", "TCP");
-        if port.get("targetPort").is_none_or(|t| *t == json!(0) || *t == json!("")) {
+        if port
+            .get("targetPort")
+            .is_none_or(|t| *t == json!(0) || *t == json!(""))
+        {
             let number = port.get("port").cloned().unwrap_or_default();
             port.insert("targetPort".into(), number);
         }
@@ -323,16 +383,26 @@ fn secret(object: &mut Value) {
         let data = at(secret, "data");
         for (key, value) in plain {
             let bytes = value.as_str().unwrap_or_default().as_bytes().to_vec();
-            data.insert(key, base64::engine::general_purpose::STANDARD.encode(bytes).into());
+            data.insert(
+                key,
+                base64::engine::general_purpose::STANDARD
+                    .encode(bytes)
+                    .into(),
+            );
         }
         data.sort_keys();
     }
 }
 
 fn namespace(object: &mut Value) {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     if !name.is_empty() {
-        at(map(object, "metadata"), "labels").insert("kubernetes.io/metadata.name".into(), name.into());
+        at(map(object, "metadata"), "labels")
+            .insert("kubernetes.io/metadata.name".into(), name.into());
     }
 }
 
@@ -347,7 +417,9 @@ fn limit_range(object: &mut Value) {
         }
         if let Some(default) = limit.get("default").and_then(Value::as_object).cloned() {
             let request = at(limit, "defaultRequest");
-            default.into_iter().for_each(|(k, v)| absent(request, &k, v));
+            default
+                .into_iter()
+                .for_each(|(k, v)| absent(request, &k, v));
         }
     }
 }
@@ -355,7 +427,11 @@ fn limit_range(object: &mut Value) {
 fn network_policy(spec: &mut Map<String, Value>) {
     if spec.get("policyTypes").is_none() {
         let mut types = vec!["Ingress"];
-        if spec.get("egress").and_then(Value::as_array).is_some_and(|e| !e.is_empty()) {
+        if spec
+            .get("egress")
+            .and_then(Value::as_array)
+            .is_some_and(|e| !e.is_empty())
+        {
             types.push("Egress");
         }
         spec.insert("policyTypes".into(), json!(types));
@@ -372,7 +448,12 @@ fn network_policy(spec: &mut Map<String, Value>) {
 fn autoscaler(version: &str, spec: &mut Map<String, Value>) {
     absent(spec, "minReplicas", 1);
     let cpu = json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}});
-    if version == "v2" && spec.get("metrics").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+    if version == "v2"
+        && spec
+            .get("metrics")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+    {
         spec.insert("metrics".into(), json!([cpu]));
     }
 }
@@ -404,7 +485,11 @@ fn webhooks(object: &mut Value, mutating: bool) {
         for rule in items(webhook, "rules") {
             absent(rule, "scope", "*");
         }
-        if let Some(service) = webhook.get_mut("clientConfig").and_then(|c| c.get_mut("service")).and_then(Value::as_object_mut) {
+        if let Some(service) = webhook
+            .get_mut("clientConfig")
+            .and_then(|c| c.get_mut("service"))
+            .and_then(Value::as_object_mut)
+        {
             absent(service, "port", 443);
         }
     }

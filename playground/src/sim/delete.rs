@@ -24,12 +24,31 @@ pub(crate) struct DeleteOptions {
 }
 
 impl DeleteOptions {
+    /// Dependents follow by themselves.
+    pub(crate) fn background() -> DeleteOptions {
+        DeleteOptions {
+            propagation: Some("Background".into()),
+            ..DeleteOptions::default()
+        }
+    }
+
     /// Reads the body of a deletion, and the parameters where the body does not say.
-    pub(crate) fn parse(body: Option<&Value>, parameter: Option<&str>) -> Result<DeleteOptions, Status> {
+    pub(crate) fn parse(
+        body: Option<&Value>,
+        parameter: Option<&str>,
+    ) -> Result<DeleteOptions, Status> {
         let mut options = DeleteOptions::default();
         if let Some(body) = body {
-            let get = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-            options = DeleteOptions { propagation: get("/propagationPolicy"), uid: get("/preconditions/uid"), resource_version: get("/preconditions/resourceVersion") };
+            let get = |pointer: &str| {
+                body.pointer(pointer)
+                    .and_then(Value::as_str)
+                    .map(str::to_owned)
+            };
+            options = DeleteOptions {
+                propagation: get("/propagationPolicy"),
+                uid: get("/preconditions/uid"),
+                resource_version: get("/preconditions/resourceVersion"),
+            };
             if let Some(orphan) = body.get("orphanDependents").and_then(Value::as_bool) {
                 options.propagation = Some(if orphan { "Orphan" } else { "Background" }.into());
             }
@@ -38,8 +57,20 @@ impl DeleteOptions {
         match options.propagation.as_deref() {
             None | Some("Background" | "Foreground" | "Orphan") => Ok(options),
             Some(other) => {
-                let error = super::status::FieldError::not_supported("propagationPolicy", &other.into(), &["Background".into(), "Foreground".into(), "Orphan".into(), "nil".into()]);
-                Err(Status::invalid(&super::status::About::new("meta.k8s.io", "DeleteOptions", ""), &[error]))
+                let error = super::status::FieldError::not_supported(
+                    "propagationPolicy",
+                    &other.into(),
+                    &[
+                        "Background".into(),
+                        "Foreground".into(),
+                        "Orphan".into(),
+                        "nil".into(),
+                    ],
+                );
+                Err(Status::invalid(
+                    &super::status::About::new("meta.k8s.io", "DeleteOptions", ""),
+                    &[error],
+                ))
             }
         }
     }
@@ -47,13 +78,30 @@ impl DeleteOptions {
 
 impl State {
     /// Deletes one object.
-    pub(crate) fn delete(&mut self, caller: &Caller, target: &Target, options: &DeleteOptions) -> Result<Answer, Status> {
-        let Some(live) = self.store.get(&target.resource.id(), &target.key()).cloned() else {
+    pub(crate) fn delete(
+        &mut self,
+        caller: &Caller,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Answer, Status> {
+        let Some(live) = self
+            .store
+            .get(&target.resource.id(), &target.key())
+            .cloned()
+        else {
             return Err(Status::not_found(&target.about()));
         };
         check_preconditions(target, &live, options)?;
-        if target.resource.is("", "namespaces") && matches!(target.name.as_str(), "default" | "kube-system" | "kube-public") {
-            return Err(Status::forbidden(&target.about(), "this namespace may not be deleted"));
+        if target.resource.is("", "namespaces")
+            && matches!(
+                target.name.as_str(),
+                "default" | "kube-system" | "kube-public"
+            )
+        {
+            return Err(Status::forbidden(
+                &target.about(),
+                "this namespace may not be deleted",
+            ));
         }
         let (object, gone) = self.mark_or_remove(caller, target, &live, options);
         let shown = self.convert_out(target, &object);
@@ -64,12 +112,30 @@ impl State {
     }
 
     /// Deletes what a selector finds.
-    pub(crate) fn delete_collection(&mut self, caller: &Caller, target: &Target, selector: &Selector, options: &DeleteOptions) -> Result<Answer, Status> {
-        let namespace = target.resource.namespaced.then_some(target.namespace.as_str());
-        let found: Vec<(Key, Arc<Value>)> = self.store.list(&target.resource.id(), namespace).filter(|(_, o)| selector.matches(o)).map(|(k, o)| (k.clone(), Arc::clone(o))).collect();
+    pub(crate) fn delete_collection(
+        &mut self,
+        caller: &Caller,
+        target: &Target,
+        selector: &Selector,
+        options: &DeleteOptions,
+    ) -> Result<Answer, Status> {
+        let namespace = target
+            .resource
+            .namespaced
+            .then_some(target.namespace.as_str());
+        let found: Vec<(Key, Arc<Value>)> = self
+            .store
+            .list(&target.resource.id(), namespace)
+            .filter(|(_, o)| selector.matches(o))
+            .map(|(k, o)| (k.clone(), Arc::clone(o)))
+            .collect();
         let mut items = Vec::new();
         for (key, live) in found {
-            let one = Target { name: key.name.clone(), namespace: key.namespace.clone(), ..target.clone() };
+            let one = Target {
+                name: key.name.clone(),
+                namespace: key.namespace.clone(),
+                ..target.clone()
+            };
             let (object, _) = self.mark_or_remove(caller, &one, &live, options);
             items.push(self.convert_out(target, &object));
         }
@@ -79,7 +145,13 @@ impl State {
     }
 
     /// Removes an object, or marks it where something holds it.
-    fn mark_or_remove(&mut self, caller: &Caller, target: &Target, live: &Arc<Value>, options: &DeleteOptions) -> (Value, bool) {
+    fn mark_or_remove(
+        &mut self,
+        caller: &Caller,
+        target: &Target,
+        live: &Arc<Value>,
+        options: &DeleteOptions,
+    ) -> (Value, bool) {
         let id = target.resource.id();
         let mut object = Value::clone(live);
         let finalizers = finalizers_for(target, live, options);
@@ -93,7 +165,9 @@ impl State {
         }
         let marked = object.pointer("/metadata/deletionTimestamp").is_some();
         let now = self.clock.text();
-        let metadata = object["metadata"].as_object_mut().expect("a stored object has metadata");
+        let metadata = object["metadata"]
+            .as_object_mut()
+            .expect("a stored object has metadata");
         metadata.insert("finalizers".into(), finalizers.into());
         if metadata["finalizers"].as_array().is_some_and(Vec::is_empty) {
             metadata.shift_remove("finalizers");
@@ -117,21 +191,51 @@ impl State {
     }
 }
 
-fn check_preconditions(target: &Target, live: &Value, options: &DeleteOptions) -> Result<(), Status> {
-    let fail = |what: &str, given: &str, actual: &str| Err(Status::conflict(&target.about(), &format!("Precondition failed: {what} in precondition: {given}, {what} in object meta: {actual}")));
-    if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != text(live, "/metadata/uid")) {
+fn check_preconditions(
+    target: &Target,
+    live: &Value,
+    options: &DeleteOptions,
+) -> Result<(), Status> {
+    let fail = |what: &str, given: &str, actual: &str| {
+        Err(Status::conflict(
+            &target.about(),
+            &format!(
+                "Precondition failed: {what} in precondition: {given}, {what} in object meta: {actual}"
+            ),
+        ))
+    };
+    if let Some(uid) = options
+        .uid
+        .as_deref()
+        .filter(|uid| *uid != text(live, "/metadata/uid"))
+    {
         return fail("UID", uid, text(live, "/metadata/uid"));
     }
-    if let Some(version) = options.resource_version.as_deref().filter(|v| *v != text(live, "/metadata/resourceVersion")) {
-        return fail("ResourceVersion", version, text(live, "/metadata/resourceVersion"));
+    if let Some(version) = options
+        .resource_version
+        .as_deref()
+        .filter(|v| *v != text(live, "/metadata/resourceVersion"))
+    {
+        return fail(
+            "ResourceVersion",
+            version,
+            text(live, "/metadata/resourceVersion"),
+        );
     }
     Ok(())
 }
 
 /// The finalizers that an object has once it is asked to go, by how its dependents are treated.
 fn finalizers_for(target: &Target, live: &Value, options: &DeleteOptions) -> Vec<String> {
-    let current = live.pointer("/metadata/finalizers").and_then(Value::as_array);
-    let mut finalizers: Vec<String> = current.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let current = live
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array);
+    let mut finalizers: Vec<String> = current
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     let had = |f: &str| finalizers.iter().any(|x| x == f);
     let policy = match options.propagation.as_deref() {
         Some(policy) => policy,

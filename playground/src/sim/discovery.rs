@@ -24,10 +24,13 @@ type Served<'a> = Vec<(&'a Arc<Resource>, &'a Version)>;
 fn groups(state: &State) -> Vec<(String, Vec<(String, Served<'_>)>)> {
     let mut groups: Vec<(String, Vec<(String, Served<'_>)>)> = Vec::new();
     for resource in state.kinds.all() {
-        let at = groups.iter().position(|(g, _)| *g == resource.group).unwrap_or_else(|| {
-            groups.push((resource.group.clone(), Vec::new()));
-            groups.len() - 1
-        });
+        let at = groups
+            .iter()
+            .position(|(g, _)| *g == resource.group)
+            .unwrap_or_else(|| {
+                groups.push((resource.group.clone(), Vec::new()));
+                groups.len() - 1
+            });
         let versions = &mut groups[at].1;
         for version in resource.versions.iter().filter(|v| v.served) {
             match versions.iter_mut().find(|(name, _)| *name == version.name) {
@@ -44,7 +47,9 @@ fn groups(state: &State) -> Vec<(String, Vec<(String, Served<'_>)>)> {
 /// Stable versions before beta ones before alpha ones, newer before older.
 fn priority(version: &str) -> (u8, u64, u64) {
     let rest = version.strip_prefix('v').unwrap_or_default();
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     let major: u64 = rest[..digits].parse().unwrap_or(0);
     let tail = &rest[digits..];
     let minor = |word: &str| tail.strip_prefix(word).map(|n| n.parse().unwrap_or(0));
@@ -57,7 +62,11 @@ fn priority(version: &str) -> (u8, u64, u64) {
 }
 
 fn group_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// `/api`.
@@ -67,7 +76,11 @@ pub(crate) fn core_versions(address: &str) -> Value {
 
 /// `/apis`.
 pub(crate) fn group_list(state: &State) -> Value {
-    let mut items: Vec<Value> = groups(state).into_iter().filter(|(g, _)| !g.is_empty()).map(|(g, versions)| group_entry(&g, &versions)).collect();
+    let mut items: Vec<Value> = groups(state)
+        .into_iter()
+        .filter(|(g, _)| !g.is_empty())
+        .map(|(g, versions)| group_entry(&g, &versions))
+        .collect();
     items.extend(unserved(state).into_iter().map(|(group, version)| {
         let entry = json!({"groupVersion": group_version(&group, &version), "version": version});
         json!({"name": group, "versions": [entry.clone()], "preferredVersion": entry})
@@ -76,13 +89,18 @@ pub(crate) fn group_list(state: &State) -> Value {
 }
 
 fn group_entry(group: &str, versions: &[(String, Served<'_>)]) -> Value {
-    let entries: Vec<Value> = versions.iter().map(|(v, _)| json!({"groupVersion": group_version(group, v), "version": v})).collect();
+    let entries: Vec<Value> = versions
+        .iter()
+        .map(|(v, _)| json!({"groupVersion": group_version(group, v), "version": v}))
+        .collect();
     json!({"name": group, "versions": entries, "preferredVersion": entries[0]})
 }
 
 /// `/apis/GROUP`.
 pub(crate) fn one_group(state: &State, group: &str) -> Option<Value> {
-    let (name, versions) = groups(state).into_iter().find(|(g, _)| g == group && !g.is_empty())?;
+    let (name, versions) = groups(state)
+        .into_iter()
+        .find(|(g, _)| g == group && !g.is_empty())?;
     let mut entry = group_entry(&name, &versions);
     let mut out = json!({"kind": "APIGroup", "apiVersion": "v1"});
     out.as_object_mut()?.append(entry.as_object_mut()?);
@@ -105,7 +123,9 @@ pub(crate) fn resource_list(state: &State, group: &str, version: &str) -> Option
         items.push(item);
         for sub in &version.subresources {
             let mut item = json!({"name": format!("{}/{}", resource.plural, sub.name), "singularName": "", "namespaced": resource.namespaced});
-            if (sub.group != resource.group || sub.version != version.name) && !sub.version.is_empty() {
+            if (sub.group != resource.group || sub.version != version.name)
+                && !sub.version.is_empty()
+            {
                 item["group"] = sub.group.clone().into();
                 item["version"] = sub.version.clone().into();
             }
@@ -114,21 +134,33 @@ pub(crate) fn resource_list(state: &State, group: &str, version: &str) -> Option
             items.push(item);
         }
     }
-    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": items}))
+    Some(
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": items}),
+    )
 }
 
 /// Both forms of `/api` and `/apis` in one document.
 pub(crate) fn aggregated(state: &State, core: bool) -> Value {
     let mut items: Vec<Value> = Vec::new();
-    for (group, versions) in groups(state).into_iter().filter(|(g, _)| g.is_empty() == core) {
+    for (group, versions) in groups(state)
+        .into_iter()
+        .filter(|(g, _)| g.is_empty() == core)
+    {
         let versions: Vec<Value> = versions
             .into_iter()
             .map(|(name, served)| {
-                let resources: Vec<Value> = served.into_iter().map(|(r, v)| aggregated_resource(r, v)).collect();
+                let resources: Vec<Value> = served
+                    .into_iter()
+                    .map(|(r, v)| aggregated_resource(r, v))
+                    .collect();
                 json!({"version": name, "resources": resources, "freshness": "Current"})
             })
             .collect();
-        let metadata = if core { json!({"creationTimestamp": null}) } else { json!({"name": group, "creationTimestamp": null}) };
+        let metadata = if core {
+            json!({"creationTimestamp": null})
+        } else {
+            json!({"name": group, "creationTimestamp": null})
+        };
         items.push(json!({"metadata": metadata, "versions": versions}));
     }
     if !core {
@@ -156,8 +188,19 @@ fn aggregated_resource(resource: &Resource, version: &Version) -> Value {
 
 /// Groups and versions that an `APIService` gives to another server, which the simulation cannot reach.
 pub(crate) fn unserved(state: &State) -> Vec<(String, String)> {
-    let services = state.store.list(&super::kinds::ResourceId::new("apiregistration.k8s.io", "apiservices"), None);
-    services.filter(|(_, s)| s.pointer("/spec/service").is_some_and(|s| !s.is_null())).map(|(_, s)| (text(s, "/spec/group").to_owned(), text(s, "/spec/version").to_owned())).collect()
+    let services = state.store.list(
+        &super::kinds::ResourceId::new("apiregistration.k8s.io", "apiservices"),
+        None,
+    );
+    services
+        .filter(|(_, s)| s.pointer("/spec/service").is_some_and(|s| !s.is_null()))
+        .map(|(_, s)| {
+            (
+                text(s, "/spec/group").to_owned(),
+                text(s, "/spec/version").to_owned(),
+            )
+        })
+        .collect()
 }
 
 /// `/openapi/v3`: where the documents are.
@@ -165,7 +208,11 @@ pub(crate) fn openapi_index(state: &State) -> Value {
     let mut paths = Map::new();
     for (group, versions) in groups(state) {
         for (version, _) in versions {
-            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            let path = if group.is_empty() {
+                format!("api/{version}")
+            } else {
+                format!("apis/{group}/{version}")
+            };
             paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={}", state.store.version())}));
         }
     }
@@ -178,15 +225,27 @@ pub(crate) fn openapi_document(state: &State, group: &str, version: &str) -> Opt
     let (_, served) = versions.into_iter().find(|(v, _)| v == version)?;
     let mut schemas = BTreeMap::new();
     for (resource, version) in served {
-        let name = format!("{}.{}.{}", if resource.group.is_empty() { "core" } else { &resource.group }, version.name, resource.kind);
+        let name = format!(
+            "{}.{}.{}",
+            if resource.group.is_empty() {
+                "core"
+            } else {
+                &resource.group
+            },
+            version.name,
+            resource.kind
+        );
         let mut schema = match &version.schema {
             Schema::Custom(custom) => Value::Object(custom::published(custom)),
             Schema::BuiltIn(_) => openapi_schema(version.schema.root(), 0),
         };
-        schema["x-kubernetes-group-version-kind"] = json!([{"group": resource.group, "version": version.name, "kind": resource.kind}]);
+        schema["x-kubernetes-group-version-kind"] =
+            json!([{"group": resource.group, "version": version.name, "kind": resource.kind}]);
         schemas.insert(name, schema);
     }
-    Some(json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": KUBERNETES}, "paths": {}, "components": {"schemas": schemas}}))
+    Some(
+        json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": KUBERNETES}, "paths": {}, "components": {"schemas": schemas}}),
+    )
 }
 
 /// How deep schemas are written out; built-in types that contain themselves end there.
@@ -203,12 +262,26 @@ fn openapi_schema(schema: SchemaRef<'_>, depth: usize) -> Value {
         Node::Scalar(Scalar::Boolean) => json!({"type": "boolean"}),
         Node::Scalar(Scalar::IntOrString) => json!({"x-kubernetes-int-or-string": true}),
         Node::Scalar(Scalar::Bytes) => json!({"type": "string", "format": "byte"}),
-        Node::Scalar(Scalar::Time | Scalar::MicroTime) => json!({"type": "string", "format": "date-time"}),
+        Node::Scalar(Scalar::Time | Scalar::MicroTime) => {
+            json!({"type": "string", "format": "date-time"})
+        }
         Node::Scalar(Scalar::String | Scalar::Quantity) => json!({"type": "string"}),
-        Node::Object { fields, rest, atomic } => {
+        Node::Object {
+            fields,
+            rest,
+            atomic,
+        } => {
             let mut out = json!({"type": "object"});
             if !fields.is_empty() {
-                let properties: Map<String, Value> = fields.iter().map(|(name, field)| (name.to_string(), openapi_schema(schema.at(field.node), depth + 1))).collect();
+                let properties: Map<String, Value> = fields
+                    .iter()
+                    .map(|(name, field)| {
+                        (
+                            name.to_string(),
+                            openapi_schema(schema.at(field.node), depth + 1),
+                        )
+                    })
+                    .collect();
                 out["properties"] = properties.into();
             }
             if let Some(rest) = rest {
@@ -220,13 +293,18 @@ fn openapi_schema(schema: SchemaRef<'_>, depth: usize) -> Value {
             out
         }
         Node::List { element, relation } => {
-            let mut out = json!({"type": "array", "items": openapi_schema(schema.at(*element), depth + 1)});
+            let mut out =
+                json!({"type": "array", "items": openapi_schema(schema.at(*element), depth + 1)});
             match relation {
                 super::schema::Relation::Atomic => out["x-kubernetes-list-type"] = "atomic".into(),
                 super::schema::Relation::Set => out["x-kubernetes-list-type"] = "set".into(),
                 super::schema::Relation::Map(keys) => {
                     out["x-kubernetes-list-type"] = "map".into();
-                    out["x-kubernetes-list-map-keys"] = keys.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>().into();
+                    out["x-kubernetes-list-map-keys"] = keys
+                        .iter()
+                        .map(|(k, _)| k.clone())
+                        .collect::<Vec<_>>()
+                        .into();
                 }
             }
             out

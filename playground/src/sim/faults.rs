@@ -27,7 +27,11 @@ impl RequestMatch {
     /// A verb on a resource.
     #[must_use]
     pub fn on(verb: &str, resource: &str) -> RequestMatch {
-        RequestMatch { verb: verb.into(), resource: resource.into(), ..RequestMatch::default() }
+        RequestMatch {
+            verb: verb.into(),
+            resource: resource.into(),
+            ..RequestMatch::default()
+        }
     }
 
     /// The same for one name.
@@ -90,13 +94,23 @@ impl Fault {
     /// All matching requests are hit.
     #[must_use]
     pub fn always(requests: RequestMatch, action: Action) -> Fault {
-        Fault { requests, skip: 0, times: None, action }
+        Fault {
+            requests,
+            skip: 0,
+            times: None,
+            action,
+        }
     }
 
     /// The next matching request is hit.
     #[must_use]
     pub fn once(requests: RequestMatch, action: Action) -> Fault {
-        Fault { requests, skip: 0, times: Some(1), action }
+        Fault {
+            requests,
+            skip: 0,
+            times: Some(1),
+            action,
+        }
     }
 }
 
@@ -104,13 +118,21 @@ impl Action {
     /// 429 with a time to come back.
     #[must_use]
     pub fn too_many_requests(retry_after: u64) -> Action {
-        Action::Status { code: 429, retry_after: Some(retry_after), message: String::new() }
+        Action::Status {
+            code: 429,
+            retry_after: Some(retry_after),
+            message: String::new(),
+        }
     }
 
     /// 500.
     #[must_use]
     pub fn internal_error() -> Action {
-        Action::Status { code: 500, retry_after: None, message: String::new() }
+        Action::Status {
+            code: 500,
+            retry_after: None,
+            message: String::new(),
+        }
     }
 }
 
@@ -149,7 +171,8 @@ impl Faults {
                 break;
             }
         }
-        self.active.retain(|(_, fault, seen)| fault.times.is_none_or(|times| *seen < fault.skip + times));
+        self.active
+            .retain(|(_, fault, seen)| fault.times.is_none_or(|times| *seen < fault.skip + times));
         action
     }
 }
@@ -161,9 +184,21 @@ mod tests {
     #[test]
     fn a_fault_hits_as_often_as_it_says() {
         let mut faults = Faults::default();
-        faults.add(Fault { requests: RequestMatch::on("get", "secrets"), skip: 1, times: Some(2), action: Action::Hang });
-        let get = Recorded { verb: "get".into(), resource: "secrets".into(), ..Recorded::default() };
-        let other = Recorded { verb: "list".into(), ..get.clone() };
+        faults.add(Fault {
+            requests: RequestMatch::on("get", "secrets"),
+            skip: 1,
+            times: Some(2),
+            action: Action::Hang,
+        });
+        let get = Recorded {
+            verb: "get".into(),
+            resource: "secrets".into(),
+            ..Recorded::default()
+        };
+        let other = Recorded {
+            verb: "list".into(),
+            ..get.clone()
+        };
         assert!(faults.hit(&other).is_none());
         let hits: Vec<bool> = (0..5).map(|_| faults.hit(&get).is_some()).collect();
         assert_eq!(hits, [false, true, true, false, false]);

@@ -28,87 +28,46 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// What is sent back.
 pub(crate) enum Reply {
-    Json { code: u16, body: Value, warnings: Vec<String>, retry_after: Option<u64> },
-    Text { code: u16, body: String },
-    Watch { watch: Box<Watch>, timeout: Duration },
+    Json {
+        code: u16,
+        body: Value,
+        warnings: Vec<String>,
+        retry_after: Option<u64>,
+    },
+    Text {
+        code: u16,
+        body: String,
+    },
+    Watch {
+        watch: Box<Watch>,
+        timeout: Duration,
+    },
 }
 
 impl From<Status> for Reply {
     fn from(status: Status) -> Reply {
-        Reply::Json { code: status.code, body: status.to_json(), warnings: Vec::new(), retry_after: status.retry_after() }
+        Reply::Json {
+            code: status.code,
+            body: status.to_json(),
+            warnings: Vec::new(),
+            retry_after: status.retry_after(),
+        }
     }
 }
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Reply {
-        Reply::Json { code: answer.code, body: answer.body, warnings: answer.warnings, retry_after: None }
+        Reply::Json {
+            code: answer.code,
+            body: answer.body,
+            warnings: answer.warnings,
+            retry_after: None,
+        }
     }
 }
 
 fn ok(body: Value) -> Reply {
     Reply::from(Answer::ok(body))
-}
-
-/// Who asks: a token, a certificate, or nobody; then whom they speak for.
-pub(crate) fn authenticate(state: &State, request: &Request) -> Result<User, Status> {
-    let header = request.header("authorization");
-    let user = match header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("bearer ")) {
-        Some(token) => state.credentials.user(token.trim()).cloned().ok_or_else(Status::unauthorized)?,
-        None if !header.is_empty() => return Err(Status::unauthorized()),
-        None => request.peer.clone().unwrap_or_else(User::anonymous),
-    };
-    impersonate(state, request, user)
-}
-
-fn impersonate(state: &State, request: &Request, user: User) -> Result<User, Status> {
-    let name = request.header("impersonate-user").to_owned();
-    let values = |header: &str| -> Vec<String> { request.headers.get_all(header).iter().filter_map(|v| v.to_str().ok()).map(str::to_owned).collect() };
-    let groups = values("impersonate-group");
-    let extra: Vec<(String, Vec<String>)> = {
-        let keys = request.headers.keys().filter_map(|k| k.as_str().strip_prefix("impersonate-extra-").map(|e| (k.as_str().to_owned(), super::route::decode(e, false))));
-        keys.map(|(header, key)| (key, values(&header))).collect()
-    };
-    let uid = request.header("impersonate-uid").to_owned();
-    if name.is_empty() {
-        if groups.is_empty() && extra.is_empty() && uid.is_empty() {
-            return Ok(user);
-        }
-        return Err(Status::bad_request("requested [{Group  ...}] without impersonating a user"));
-    }
-    let may = |group: &str, resource: &str, subresource: &str, namespace: &str, name: &str| {
-        let attributes = Attributes {
-            verb: "impersonate".into(),
-            group: group.into(),
-            resource: resource.into(),
-            subresource: subresource.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-            path: None,
-        };
-        if rbac::allows(state, &user, &attributes) { Ok(()) } else { Err(rbac::refusal(&user, &attributes)) }
-    };
-    let mut target = User { name: name.clone(), groups: groups.clone(), uid: uid.clone(), extra: extra.iter().cloned().collect() };
-    match name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
-        Some((namespace, account)) => {
-            may("", "serviceaccounts", "", namespace, account)?;
-            if groups.is_empty() {
-                target.groups = User::service_account(namespace, account).groups;
-            }
-        }
-        None => may("", "users", "", "", &name)?,
-    }
-    for group in &groups {
-        may("", "groups", "", "", group)?;
-    }
-    for (key, values) in &extra {
-        for value in values {
-            may("authentication.k8s.io", "userextras", key, "", value)?;
-        }
-    }
-    if !uid.is_empty() {
-        may("authentication.k8s.io", "uids", "", "", &uid)?;
-    }
-    Ok(target)
 }
 
 /// Answers a request.
@@ -121,7 +80,11 @@ pub(crate) fn handle(state: &mut State, request: &Request, user: &User) -> Reply
 
 /// Paths that are no resources.
 fn other(state: &State, request: &Request, user: &User) -> Result<Reply, Status> {
-    let attributes = Attributes { verb: request.method.as_str().to_lowercase(), path: Some(request.path.clone()), ..Attributes::default() };
+    let attributes = Attributes {
+        verb: request.method.as_str().to_lowercase(),
+        path: Some(request.path.clone()),
+        ..Attributes::default()
+    };
     if !rbac::allows(state, user, &attributes) {
         return Err(rbac::refusal(user, &attributes));
     }
@@ -132,9 +95,18 @@ fn other(state: &State, request: &Request, user: &User) -> Result<Reply, Status>
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     let found = match parts.as_slice() {
         ["version"] => Some(discovery::version()),
-        ["healthz" | "livez" | "readyz", ..] => return Ok(Reply::Text { code: 200, body: "ok".into() }),
-        ["api"] if form == Accepted::AggregatedDiscovery => Some(discovery::aggregated(state, true)),
-        ["apis"] if form == Accepted::AggregatedDiscovery => Some(discovery::aggregated(state, false)),
+        ["healthz" | "livez" | "readyz", ..] => {
+            return Ok(Reply::Text {
+                code: 200,
+                body: "ok".into(),
+            });
+        }
+        ["api"] if form == Accepted::AggregatedDiscovery => {
+            Some(discovery::aggregated(state, true))
+        }
+        ["apis"] if form == Accepted::AggregatedDiscovery => {
+            Some(discovery::aggregated(state, false))
+        }
         ["api"] => Some(discovery::core_versions(request.header("host"))),
         ["apis"] => Some(discovery::group_list(state)),
         ["api", version] => discovery::resource_list(state, "", version),
@@ -145,22 +117,39 @@ fn other(state: &State, request: &Request, user: &User) -> Result<Reply, Status>
         }
         ["openapi", "v3"] => Some(discovery::openapi_index(state)),
         ["openapi", "v3", "api", version] => discovery::openapi_document(state, "", version),
-        ["openapi", "v3", "apis", group, version] => discovery::openapi_document(state, group, version),
+        ["openapi", "v3", "apis", group, version] => {
+            discovery::openapi_document(state, group, version)
+        }
         ["openapi", "v2"] => return Err(Status::not_simulated("OpenAPI v2; read /openapi/v3")),
-        ["metrics"] | ["logs", ..] | ["debug", ..] => return Err(Status::not_simulated(&format!("{} has no content here", request.path))),
+        ["metrics"] | ["logs", ..] | ["debug", ..] => {
+            return Err(Status::not_simulated(&format!(
+                "{} has no content here",
+                request.path
+            )));
+        }
         _ => None,
     };
     found.map(ok).ok_or_else(Status::no_such_path)
 }
 
 fn check_served_elsewhere(state: &State, group: &str, version: &str) -> Result<(), Status> {
-    if discovery::unserved(state).iter().any(|(g, v)| g == group && v == version) {
-        return Err(Status::unavailable("the server is currently unable to handle the request"));
+    if discovery::unserved(state)
+        .iter()
+        .any(|(g, v)| g == group && v == version)
+    {
+        return Err(Status::unavailable(
+            "the server is currently unable to handle the request",
+        ));
     }
     Ok(())
 }
 
-fn resource(state: &mut State, request: &Request, user: &User, path: &ResourcePath) -> Result<Reply, Status> {
+fn resource(
+    state: &mut State,
+    request: &Request,
+    user: &User,
+    path: &ResourcePath,
+) -> Result<Reply, Status> {
     let verb = request.verb(path);
     let attributes = attributes(path, verb);
     if !rbac::allows(state, user, &attributes) {
@@ -172,7 +161,11 @@ fn resource(state: &mut State, request: &Request, user: &User, path: &ResourcePa
     if form == Accepted::None {
         return Err(Status::not_acceptable("application/json"));
     }
-    let shape = if form == Accepted::Metadata { Shape::Metadata } else { Shape::Full };
+    let shape = if form == Accepted::Metadata {
+        Shape::Metadata
+    } else {
+        Shape::Full
+    };
     if !path.subresource.is_empty() {
         let reply = subresource(state, request, user, target, verb)?;
         return Ok(shaped(reply, shape));
@@ -182,7 +175,11 @@ fn resource(state: &mut State, request: &Request, user: &User, path: &ResourcePa
     }
     if reviews::is_review(&target) {
         let body = body(request)?;
-        return Ok(Reply::from(Answer { code: 201, body: reviews::review(state, user, &target, body)?, warnings: Vec::new() }));
+        return Ok(Reply::from(Answer {
+            code: 201,
+            body: reviews::review(state, user, &target, body)?,
+            warnings: Vec::new(),
+        }));
     }
     let reply = match verb {
         "get" => ok(state.get(&target)?),
@@ -193,8 +190,12 @@ fn resource(state: &mut State, request: &Request, user: &User, path: &ResourcePa
             // Creation names the object in its body; the namespace must be in the path.
             let body = body(request)?;
             let mut answer = state.create(&caller, &target, body)?;
-            if target.resource.plural == "customresourcedefinitions" && super::schema::custom::has_rules(&answer.body["spec"]) {
-                answer.warnings.push("the simulated API server does not evaluate x-kubernetes-validations".into());
+            if target.resource.plural == "customresourcedefinitions"
+                && super::schema::custom::has_rules(&answer.body["spec"])
+            {
+                answer.warnings.push(
+                    "the simulated API server does not evaluate x-kubernetes-validations".into(),
+                );
             }
             Reply::from(answer)
         }
@@ -207,7 +208,12 @@ fn resource(state: &mut State, request: &Request, user: &User, path: &ResourcePa
         "deletecollection" => {
             let options = delete_options(request)?;
             let selector = selector_of(request, &target)?;
-            return Ok(Reply::from(state.delete_collection(&caller(request, user)?, &target, &selector, &options)?));
+            return Ok(Reply::from(state.delete_collection(
+                &caller(request, user)?,
+                &target,
+                &selector,
+                &options,
+            )?));
         }
         _ => return Err(Status::method_not_allowed()),
     };
@@ -216,7 +222,17 @@ fn resource(state: &mut State, request: &Request, user: &User, path: &ResourcePa
 
 fn shaped(reply: Reply, shape: Shape) -> Reply {
     match reply {
-        Reply::Json { code, body, warnings, retry_after } if shape == Shape::Metadata && body["kind"] != "Status" => Reply::Json { code, body: shape.show(body), warnings, retry_after },
+        Reply::Json {
+            code,
+            body,
+            warnings,
+            retry_after,
+        } if shape == Shape::Metadata && body["kind"] != "Status" => Reply::Json {
+            code,
+            body: shape.show(body),
+            warnings,
+            retry_after,
+        },
         other => other,
     }
 }
@@ -228,26 +244,46 @@ fn attributes(path: &ResourcePath, verb: &str) -> Attributes {
         group: path.group.clone(),
         resource: path.plural.clone(),
         subresource: path.subresource.clone(),
-        namespace: if of_namespace { path.name.clone() } else { path.namespace.clone() },
+        namespace: if of_namespace {
+            path.name.clone()
+        } else {
+            path.namespace.clone()
+        },
         name: path.name.clone(),
         path: None,
     }
 }
 
 fn target(state: &State, path: &ResourcePath) -> Result<Target, Status> {
-    let resource = state.kinds.find(&path.group, &path.plural).ok_or_else(Status::no_such_path)?;
-    if resource.version(&path.version).is_none() || (!resource.namespaced && !path.namespace.is_empty()) {
+    let resource = state
+        .kinds
+        .find(&path.group, &path.plural)
+        .ok_or_else(Status::no_such_path)?;
+    if resource.version(&path.version).is_none()
+        || (!resource.namespaced && !path.namespace.is_empty())
+    {
         return Err(Status::no_such_path());
     }
     let subresource = (!path.subresource.is_empty()).then(|| path.subresource.clone());
     if resource.namespaced && path.namespace.is_empty() && !path.name.is_empty() {
         return Err(Status::no_such_path());
     }
-    Ok(Target { resource, version: path.version.clone(), namespace: path.namespace.clone(), name: path.name.clone(), subresource })
+    Ok(Target {
+        resource,
+        version: path.version.clone(),
+        namespace: path.namespace.clone(),
+        name: path.name.clone(),
+        subresource,
+    })
 }
 
 fn body(request: &Request) -> Result<Value, Status> {
-    let media = request.header("content-type").split(';').next().unwrap_or_default().trim();
+    let media = request
+        .header("content-type")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     if !matches!(media, "" | "application/json") {
         return Err(Status::unsupported_media(&["application/json"], media));
     }
@@ -255,41 +291,88 @@ fn body(request: &Request) -> Result<Value, Status> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(bytes).map_err(|e| Status::bad_request(format!("couldn't get version/kind; json parse error: {e}")))
+    serde_json::from_slice(bytes).map_err(|e| {
+        Status::bad_request(format!("couldn't get version/kind; json parse error: {e}"))
+    })
 }
 
 fn delete_options(request: &Request) -> Result<DeleteOptions, Status> {
-    let body = if request.body.is_empty() { None } else { Some(parse(&request.body)?) };
-    DeleteOptions::parse(body.as_ref(), request.query.get("propagationPolicy").map(String::as_str))
+    let body = if request.body.is_empty() {
+        None
+    } else {
+        Some(parse(&request.body)?)
+    };
+    DeleteOptions::parse(
+        body.as_ref(),
+        request.query.get("propagationPolicy").map(String::as_str),
+    )
 }
 
 /// Who asks, with the options of a write.
 fn caller(request: &Request, user: &User) -> Result<Caller, Status> {
     let given = request.parameter("fieldManager").to_owned();
-    let invalid = |error: FieldError| Err(Status::invalid(&About::new("meta.k8s.io", "PatchOptions", ""), &[error]));
+    let invalid = |error: FieldError| {
+        Err(Status::invalid(
+            &About::new("meta.k8s.io", "PatchOptions", ""),
+            &[error],
+        ))
+    };
     if given.len() > MAX_MANAGER {
-        return invalid(FieldError::invalid("fieldManager", &given.as_str().into(), &format!("may not be more than {MAX_MANAGER} bytes")));
+        return invalid(FieldError::invalid(
+            "fieldManager",
+            &given.as_str().into(),
+            &format!("may not be more than {MAX_MANAGER} bytes"),
+        ));
     }
     let mut dry_run = match request.parameter("dryRun") {
         "" => false,
         "All" => true,
-        other => return invalid(FieldError::not_supported("dryRun", &json!([other]), &["All".into()])),
+        other => {
+            return invalid(FieldError::not_supported(
+                "dryRun",
+                &json!([other]),
+                &["All".into()],
+            ));
+        }
     };
     if request.method == http::Method::DELETE && !request.body.is_empty() {
-        dry_run |= parse(&request.body)?.get("dryRun").and_then(Value::as_array).is_some_and(|d| d.iter().any(|v| v == "All"));
+        dry_run |= parse(&request.body)?
+            .get("dryRun")
+            .and_then(Value::as_array)
+            .is_some_and(|d| d.iter().any(|v| v == "All"));
     }
     let validation = match request.parameter("fieldValidation") {
         "Ignore" => FieldValidation::Ignore,
         "" | "Warn" => FieldValidation::Warn,
         "Strict" => FieldValidation::Strict,
-        other => return invalid(FieldError::not_supported("fieldValidation", &other.into(), &["Ignore".into(), "Warn".into(), "Strict".into()])),
+        other => {
+            return invalid(FieldError::not_supported(
+                "fieldValidation",
+                &other.into(),
+                &["Ignore".into(), "Warn".into(), "Strict".into()],
+            ));
+        }
     };
     let agent = request.header("user-agent");
-    let agent: String = agent.split('/').next().unwrap_or_default().chars().take(MAX_MANAGER).collect();
+    let agent: String = agent
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(MAX_MANAGER)
+        .collect();
     Ok(Caller {
         user: user.clone(),
         manager_given: !given.is_empty(),
-        manager: if given.is_empty() { if agent.is_empty() { "unknown".into() } else { agent } } else { given },
+        manager: if given.is_empty() {
+            if agent.is_empty() {
+                "unknown".into()
+            } else {
+                agent
+            }
+        } else {
+            given
+        },
         dry_run,
         force: request.flag("force") == Some(true),
         force_given: request.query.contains_key("force"),
@@ -302,13 +385,19 @@ fn selector_of(request: &Request, target: &Target) -> Result<Selector, Status> {
     if let Schema::Custom(_) = &target.version().schema {
         fields.extend(target.resource.selectable.iter().cloned());
     }
-    Selector::parse(request.parameter("labelSelector"), request.parameter("fieldSelector"), &fields)
+    Selector::parse(
+        request.parameter("labelSelector"),
+        request.parameter("fieldSelector"),
+        &fields,
+    )
 }
 
 fn list(state: &State, request: &Request, target: &Target, shape: Shape) -> Result<Value, Status> {
     let limit = match request.parameter("limit") {
         "" => 0,
-        text => text.parse().map_err(|_| Status::bad_request(format!("limit: {text:?} is no number")))?,
+        text => text
+            .parse()
+            .map_err(|_| Status::bad_request(format!("limit: {text:?} is no number")))?,
     };
     let options = ListOptions {
         selector: selector_of(request, target)?,
@@ -324,17 +413,32 @@ fn watch(state: &State, request: &Request, target: Target, shape: Shape) -> Resu
     let send_initial = request.flag("sendInitialEvents");
     let matching = request.parameter("resourceVersionMatch");
     if send_initial.is_some() && matching != "NotOlderThan" {
-        let error = FieldError::forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-        return Err(Status::invalid(&About::new("meta.k8s.io", "ListOptions", ""), &[error]));
+        let error = FieldError::forbidden(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        );
+        return Err(Status::invalid(
+            &About::new("meta.k8s.io", "ListOptions", ""),
+            &[error],
+        ));
     }
     if send_initial.is_none() && !matching.is_empty() {
-        let error = FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-        return Err(Status::invalid(&About::new("meta.k8s.io", "ListOptions", ""), &[error]));
+        let error = FieldError::forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        );
+        return Err(Status::invalid(
+            &About::new("meta.k8s.io", "ListOptions", ""),
+            &[error],
+        ));
     }
-    let timeout = match request.parameter("timeoutSeconds") {
-        "" | "0" => WATCH_TIMEOUT,
-        text => Duration::from_secs(text.parse().map_err(|_| Status::bad_request(format!("timeoutSeconds: {text:?} is no number")))?),
-    };
+    let timeout =
+        match request.parameter("timeoutSeconds") {
+            "" | "0" => WATCH_TIMEOUT,
+            text => Duration::from_secs(text.parse().map_err(|_| {
+                Status::bad_request(format!("timeoutSeconds: {text:?} is no number"))
+            })?),
+        };
     let options = WatchOptions {
         selector: selector_of(request, &target)?,
         shape,
@@ -342,29 +446,63 @@ fn watch(state: &State, request: &Request, target: Target, shape: Shape) -> Resu
         send_initial,
         resource_version: request.parameter("resourceVersion").to_owned(),
     };
-    Ok(Reply::Watch { watch: Box::new(Watch::start(state, target, options)?), timeout })
+    Ok(Reply::Watch {
+        watch: Box::new(Watch::start(state, target, options)?),
+        timeout,
+    })
 }
 
 /// The forms in which a patch can come.
-const PATCHES: [&str; 4] = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"];
+const PATCHES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
 
-fn patched(state: &mut State, request: &Request, user: &User, target: &Target) -> Result<Answer, Status> {
+fn patched(
+    state: &mut State,
+    request: &Request,
+    user: &User,
+    target: &Target,
+) -> Result<Answer, Status> {
     let caller = caller(request, user)?;
-    let media = request.header("content-type").split(';').next().unwrap_or_default().trim().to_owned();
+    let media = request
+        .header("content-type")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     if media == "application/apply-patch+yaml" {
-        let config: Value = serde_json::from_slice(&request.body)
-            .map_err(|e| Status::not_simulated(&format!("an applied configuration that is not JSON (which is YAML too): {e}")))?;
+        let config: Value = serde_json::from_slice(&request.body).map_err(|e| {
+            Status::not_simulated(&format!(
+                "an applied configuration that is not JSON (which is YAML too): {e}"
+            ))
+        })?;
         return state.apply(&caller, target, config);
     }
-    if !PATCHES.contains(&media.as_str()) || (target.resource.custom && media.contains("strategic")) {
-        let known: &[&str] = if target.resource.custom { &[PATCHES[0], PATCHES[1], PATCHES[3]] } else { &PATCHES };
+    if !PATCHES.contains(&media.as_str()) || (target.resource.custom && media.contains("strategic"))
+    {
+        let known: &[&str] = if target.resource.custom {
+            &[PATCHES[0], PATCHES[1], PATCHES[3]]
+        } else {
+            &PATCHES
+        };
         return Err(Status::unsupported_media(known, &media));
     }
     if caller.force_given {
         let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
-        return Err(Status::invalid(&About::new("meta.k8s.io", "PatchOptions", ""), &[error]));
+        return Err(Status::invalid(
+            &About::new("meta.k8s.io", "PatchOptions", ""),
+            &[error],
+        ));
     }
-    let Some(live) = state.store.get(&target.resource.id(), &target.key()).cloned() else {
+    let Some(live) = state
+        .store
+        .get(&target.resource.id(), &target.key())
+        .cloned()
+    else {
         return Err(Status::not_found(&target.about()));
     };
     let patch = parse(&request.body)?;
@@ -377,29 +515,60 @@ fn patched(state: &mut State, request: &Request, user: &User, target: &Target) -
     state.patched(&caller, target, &live, object)
 }
 
-fn subresource(state: &mut State, request: &Request, user: &User, target: Target, verb: &str) -> Result<Reply, Status> {
+fn subresource(
+    state: &mut State,
+    request: &Request,
+    user: &User,
+    target: Target,
+    verb: &str,
+) -> Result<Reply, Status> {
     let name = target.subresource().to_owned();
-    let Some(declared) = target.version().subresource(&name) else { return Err(Status::no_such_path()) };
+    let Some(declared) = target.version().subresource(&name) else {
+        return Err(Status::no_such_path());
+    };
     if !declared.verbs.iter().any(|v| v == verb) {
         return Err(Status::method_not_allowed());
     }
     match (name.as_str(), verb) {
         ("status" | "approval" | "finalize", "get") => Ok(ok(state.get(&target)?)),
-        ("status" | "approval" | "finalize", "update") => Ok(Reply::from(state.update(&caller(request, user)?, &target, body(request)?)?)),
-        ("status" | "approval", "patch") => Ok(Reply::from(patched(state, request, user, &target)?)),
-        ("scale", _) => super::scale::handle(state, request, &caller(request, user)?, &target, verb).map(Reply::from),
+        ("status" | "approval" | "finalize", "update") => Ok(Reply::from(state.update(
+            &caller(request, user)?,
+            &target,
+            body(request)?,
+        )?)),
+        ("status" | "approval", "patch") => {
+            Ok(Reply::from(patched(state, request, user, &target)?))
+        }
+        ("scale", _) => {
+            super::scale::handle(state, request, &caller(request, user)?, &target, verb)
+                .map(Reply::from)
+        }
         ("token", "create") => reviews::token(state, &target, body(request)?).map(Reply::from),
         ("eviction", "create") => {
-            let pod = Target { subresource: None, ..target };
+            let pod = Target {
+                subresource: None,
+                ..target
+            };
             state.delete(&caller(request, user)?, &pod, &DeleteOptions::default())?;
-            Ok(Reply::from(Answer { code: 201, body: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}), warnings: Vec::new() }))
+            Ok(Reply::from(Answer {
+                code: 201,
+                body: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+                warnings: Vec::new(),
+            }))
         }
-        _ => Err(Status::not_simulated(&format!("{verb} of {}/{name}", target.resource.plural))),
+        _ => Err(Status::not_simulated(&format!(
+            "{verb} of {}/{name}",
+            target.resource.plural
+        ))),
     }
 }
 
 /// The identity of the whole cluster: the uid of its `kube-system`.
 pub(crate) fn cluster_uid(state: &State) -> String {
     let id = ResourceId::new("", "namespaces");
-    state.store.get(&id, &super::storage::Key::new("", "kube-system")).map(|n| text(n, "/metadata/uid").to_owned()).unwrap_or_default()
+    state
+        .store
+        .get(&id, &super::storage::Key::new("", "kube-system"))
+        .map(|n| text(n, "/metadata/uid").to_owned())
+        .unwrap_or_default()
 }

@@ -64,7 +64,12 @@ async fn connection(cluster: Arc<Cluster>, stream: TcpStream, address: SocketAdd
         None => serve(cluster, TokioIo::new(stream), None).await,
         Some(tls) => match tls.acceptor.accept(stream).await {
             Ok(stream) => {
-                let peer = stream.get_ref().1.peer_certificates().and_then(|c| c.first()).and_then(|c| super::tls::user_of(c));
+                let peer = stream
+                    .get_ref()
+                    .1
+                    .peer_certificates()
+                    .and_then(|c| c.first())
+                    .and_then(|c| super::tls::user_of(c));
                 serve(cluster, TokioIo::new(stream), peer).await
             }
             Err(error) => {
@@ -78,31 +83,54 @@ async fn connection(cluster: Arc<Cluster>, stream: TcpStream, address: SocketAdd
     }
 }
 
-async fn serve<S>(cluster: Arc<Cluster>, stream: TokioIo<S>, peer: Option<User>) -> Result<(), String>
+async fn serve<S>(
+    cluster: Arc<Cluster>,
+    stream: TokioIo<S>,
+    peer: Option<User>,
+) -> Result<(), String>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| answer(Arc::clone(&cluster), request, peer.clone()));
-    hyper_util::server::conn::auto::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await.map_err(|e| e.to_string())
+    hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+        .serve_connection(stream, service)
+        .await
+        .map_err(|e| e.to_string())
 }
 
-async fn answer(cluster: Arc<Cluster>, request: hyper::Request<Incoming>, peer: Option<User>) -> Result<Response<Body>, Abort> {
+async fn answer(
+    cluster: Arc<Cluster>,
+    request: hyper::Request<Incoming>,
+    peer: Option<User>,
+) -> Result<Response<Body>, Abort> {
     cluster.thawed().await;
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(_) => return Ok(plain(Reply::from(Status::custom(413, "RequestEntityTooLarge", format!("Request entity is too large: limit is {MAX_BODY}"))))),
+        Err(_) => {
+            return Ok(plain(Reply::from(Status::custom(
+                413,
+                "RequestEntityTooLarge",
+                format!("Request entity is too large: limit is {MAX_BODY}"),
+            ))));
+        }
     };
     let request = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
-        query: query_pairs(parts.uri.query().unwrap_or_default()).into_iter().collect(),
+        query: query_pairs(parts.uri.query().unwrap_or_default())
+            .into_iter()
+            .collect(),
         headers: parts.headers,
         body,
         peer,
     };
-    let user = handler::authenticate(&cluster.lock(), &request);
-    let recorded = describe(&request, parts.uri.query().unwrap_or_default(), user.as_ref().map(|u| u.name.as_str()).unwrap_or_default());
+    let user = super::authn::authenticate(&cluster.lock(), &request);
+    let recorded = describe(
+        &request,
+        parts.uri.query().unwrap_or_default(),
+        user.as_ref().map(|u| u.name.as_str()).unwrap_or_default(),
+    );
     let (number, action) = {
         let mut observed = cluster.observed();
         let action = observed.faults.hit(&recorded);
@@ -127,7 +155,10 @@ async fn answer(cluster: Arc<Cluster>, request: hyper::Request<Incoming>, peer: 
         other => other,
     };
     let response = plain(reply);
-    cluster.observed().record.answered(number, response.status().as_u16());
+    cluster
+        .observed()
+        .record
+        .answered(number, response.status().as_u16());
     Ok(response)
 }
 
@@ -141,11 +172,17 @@ async fn before(action: Option<&Action>) -> Result<Option<Status>, Abort> {
         }
         Some(Action::Hang) => std::future::pending().await,
         Some(Action::Reset) => Err(Abort),
-        Some(Action::Status { code, retry_after, message }) => {
+        Some(Action::Status {
+            code,
+            retry_after,
+            message,
+        }) => {
             let status = match (code, message.is_empty()) {
                 (429, true) => Status::too_many(retry_after.unwrap_or(1)),
                 (500, true) => Status::internal("a fault was asked for"),
-                (503, true) => Status::unavailable("the server is currently unable to handle the request"),
+                (503, true) => {
+                    Status::unavailable("the server is currently unable to handle the request")
+                }
                 (_, true) => Status::custom(*code, "", "a fault was asked for"),
                 (_, false) => Status::custom(*code, "", message.clone()),
             };
@@ -168,7 +205,11 @@ fn describe(request: &Request, query: &str, user: &str) -> Recorded {
     };
     if let Some(path) = request.resource() {
         recorded.verb = request.verb(&path).to_owned();
-        recorded.resource = if path.subresource.is_empty() { path.plural } else { format!("{}/{}", path.plural, path.subresource) };
+        recorded.resource = if path.subresource.is_empty() {
+            path.plural
+        } else {
+            format!("{}/{}", path.plural, path.subresource)
+        };
         recorded.group = path.group;
         recorded.namespace = path.namespace;
         recorded.name = path.name;
@@ -182,16 +223,49 @@ fn full(bytes: Vec<u8>) -> Body {
 
 fn plain(reply: Reply) -> Response<Body> {
     let (code, media, bytes, warnings, retry_after) = match reply {
-        Reply::Json { code, body, warnings, retry_after } => (code, "application/json", body.to_string().into_bytes(), warnings, retry_after),
-        Reply::Text { code, body } => (code, "text/plain; charset=utf-8", body.into_bytes(), Vec::new(), None),
-        Reply::Watch { .. } => (500, "text/plain", b"a watch is a stream".to_vec(), Vec::new(), None),
+        Reply::Json {
+            code,
+            body,
+            warnings,
+            retry_after,
+        } => (
+            code,
+            "application/json",
+            body.to_string().into_bytes(),
+            warnings,
+            retry_after,
+        ),
+        Reply::Text { code, body } => (
+            code,
+            "text/plain; charset=utf-8",
+            body.into_bytes(),
+            Vec::new(),
+            None,
+        ),
+        Reply::Watch { .. } => (
+            500,
+            "text/plain",
+            b"a watch is a stream".to_vec(),
+            Vec::new(),
+            None,
+        ),
     };
     let mut response = Response::new(full(bytes));
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert("content-type", http::HeaderValue::from_static(media));
-    headers.insert("cache-control", http::HeaderValue::from_static("no-cache, private"));
-    headers.insert("audit-id", uuid::Uuid::new_v4().to_string().parse().unwrap_or(http::HeaderValue::from_static("none")));
+    headers.insert(
+        "cache-control",
+        http::HeaderValue::from_static("no-cache, private"),
+    );
+    headers.insert(
+        "audit-id",
+        uuid::Uuid::new_v4()
+            .to_string()
+            .parse()
+            .unwrap_or(http::HeaderValue::from_static("none")),
+    );
     for warning in warnings {
         let text = format!("299 - {:?}", warning);
         if let Ok(value) = text.parse() {
@@ -218,11 +292,25 @@ struct Streaming {
 fn stream(cluster: Arc<Cluster>, watch: Watch, timeout: Duration) -> Response<Body> {
     let now = Instant::now();
     let woken = cluster.woken.subscribe();
-    let streaming = Streaming { cluster, watch, until: now + timeout, bookmark_at: now + BOOKMARK_PERIOD, woken, done: false };
-    let chunks = futures::stream::unfold(streaming, next_chunk).map(|bytes| Ok::<_, Infallible>(Frame::data(Bytes::from(bytes))));
+    let streaming = Streaming {
+        cluster,
+        watch,
+        until: now + timeout,
+        bookmark_at: now + BOOKMARK_PERIOD,
+        woken,
+        done: false,
+    };
+    let chunks = futures::stream::unfold(streaming, next_chunk)
+        .map(|bytes| Ok::<_, Infallible>(Frame::data(Bytes::from(bytes))));
     let mut response = Response::new(BodyExt::boxed(StreamBody::new(chunks)));
-    response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
-    response.headers_mut().insert("cache-control", http::HeaderValue::from_static("no-cache, private"));
+    response.headers_mut().insert(
+        "content-type",
+        http::HeaderValue::from_static("application/json"),
+    );
+    response.headers_mut().insert(
+        "cache-control",
+        http::HeaderValue::from_static("no-cache, private"),
+    );
     response
 }
 
@@ -252,7 +340,10 @@ async fn next_chunk(mut streaming: Streaming) -> Option<(Vec<u8>, Streaming)> {
             streaming.bookmark_at = now + BOOKMARK_PERIOD;
             return Some((watch::line(&streaming.watch.bookmark()), streaming));
         }
-        let wait = streaming.until.min(streaming.bookmark_at).saturating_duration_since(now);
+        let wait = streaming
+            .until
+            .min(streaming.bookmark_at)
+            .saturating_duration_since(now);
         // Either there is something new, or something is due; both are looked at above.
         let _ = tokio::time::timeout(wait, streaming.woken.changed()).await;
     }

@@ -31,11 +31,21 @@ impl ObjectRef {
     /// An object by version, kind, namespace and name.
     #[must_use]
     pub fn new(api_version: &str, kind: &str, namespace: &str, name: &str) -> ObjectRef {
-        ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace: namespace.into(), name: name.into() }
+        ObjectRef {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     fn of(object: &Value) -> ObjectRef {
-        ObjectRef::new(text(object, "/apiVersion"), text(object, "/kind"), text(object, "/metadata/namespace"), text(object, "/metadata/name"))
+        ObjectRef::new(
+            text(object, "/apiVersion"),
+            text(object, "/kind"),
+            text(object, "/metadata/namespace"),
+            text(object, "/metadata/name"),
+        )
     }
 }
 
@@ -51,19 +61,41 @@ pub struct Refused {
 
 impl From<Status> for Refused {
     fn from(status: Status) -> Refused {
-        Refused { code: status.code, message: status.message().to_owned() }
+        Refused {
+            code: status.code,
+            message: status.message().to_owned(),
+        }
     }
 }
 
 fn target(state: &State, object: &ObjectRef) -> Result<Target, Refused> {
-    let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
-    let resource = state.kinds.by_kind(group, &object.kind).filter(|r| r.version(version).is_some());
-    let resource = resource.ok_or_else(|| Refused { code: 404, message: format!("{} {} is not served", object.api_version, object.kind) })?;
-    Ok(Target { resource, version: version.to_owned(), namespace: object.namespace.clone(), name: object.name.clone(), subresource: None })
+    let (group, version) = object
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", &object.api_version));
+    let resource = state
+        .kinds
+        .by_kind(group, &object.kind)
+        .filter(|r| r.version(version).is_some());
+    let resource = resource.ok_or_else(|| Refused {
+        code: 404,
+        message: format!("{} {} is not served", object.api_version, object.kind),
+    })?;
+    Ok(Target {
+        resource,
+        version: version.to_owned(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+        subresource: None,
+    })
 }
 
 fn caller(manager: &str) -> Caller {
-    Caller { manager: manager.to_owned(), user: super::User::admin(), ..Caller::system("test") }
+    Caller {
+        manager: manager.to_owned(),
+        user: super::User::admin(),
+        ..Caller::system("test")
+    }
 }
 
 impl SimCluster {
@@ -78,13 +110,23 @@ impl SimCluster {
     /// All objects as they are stored, by resource and key.
     #[must_use]
     pub fn objects(&self) -> Vec<Value> {
-        self.cluster.lock().store.all().map(|(_, _, object)| Value::clone(object)).collect()
+        self.cluster
+            .lock()
+            .store
+            .all()
+            .map(|(_, _, object)| Value::clone(object))
+            .collect()
     }
 
     /// The objects of one kind.
     #[must_use]
     pub fn objects_of(&self, group: &str, plural: &str) -> Vec<Value> {
-        self.cluster.lock().store.list(&ResourceId::new(group, plural), None).map(|(_, object)| Value::clone(object)).collect()
+        self.cluster
+            .lock()
+            .store
+            .list(&ResourceId::new(group, plural), None)
+            .map(|(_, object)| Value::clone(object))
+            .collect()
     }
 
     /// Creates an object, or replaces it whole, as another manager would with an update.
@@ -97,7 +139,8 @@ impl SimCluster {
             let mut object = object.clone();
             let answer = match state.get(&target) {
                 Ok(live) => {
-                    object["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+                    object["metadata"]["resourceVersion"] =
+                        live["metadata"]["resourceVersion"].clone();
                     state.update(&caller(manager), &target, object)
                 }
                 Err(_) => state.create(&caller(manager), &target, object),
@@ -113,7 +156,11 @@ impl SimCluster {
     pub fn apply_as(&self, manager: &str, object: &Value, force: bool) -> Result<Value, Refused> {
         self.cluster.write(|state| {
             let target = target(state, &ObjectRef::of(object))?;
-            let caller = Caller { force, force_given: true, ..caller(manager) };
+            let caller = Caller {
+                force,
+                force_given: true,
+                ..caller(manager)
+            };
             Ok(state.apply(&caller, &target, object.clone())?.body)
         })
     }
@@ -122,7 +169,12 @@ impl SimCluster {
     ///
     /// # Errors
     /// When it is refused.
-    pub fn patch_as(&self, manager: &str, object: &ObjectRef, change: &Value) -> Result<Value, Refused> {
+    pub fn patch_as(
+        &self,
+        manager: &str,
+        object: &ObjectRef,
+        change: &Value,
+    ) -> Result<Value, Refused> {
         self.patch_at(manager, object, None, change)
     }
 
@@ -130,17 +182,37 @@ impl SimCluster {
     ///
     /// # Errors
     /// When it is refused.
-    pub fn patch_status_as(&self, manager: &str, object: &ObjectRef, change: &Value) -> Result<Value, Refused> {
+    pub fn patch_status_as(
+        &self,
+        manager: &str,
+        object: &ObjectRef,
+        change: &Value,
+    ) -> Result<Value, Refused> {
         self.patch_at(manager, object, Some("status".into()), change)
     }
 
-    fn patch_at(&self, manager: &str, object: &ObjectRef, subresource: Option<String>, change: &Value) -> Result<Value, Refused> {
+    fn patch_at(
+        &self,
+        manager: &str,
+        object: &ObjectRef,
+        subresource: Option<String>,
+        change: &Value,
+    ) -> Result<Value, Refused> {
         self.cluster.write(|state| {
-            let target = Target { subresource, ..target(state, object)? };
-            let live = state.store.get(&target.resource.id(), &target.key()).cloned().ok_or_else(|| Status::not_found(&target.about()))?;
+            let target = Target {
+                subresource,
+                ..target(state, object)?
+            };
+            let live = state
+                .store
+                .get(&target.resource.id(), &target.key())
+                .cloned()
+                .ok_or_else(|| Status::not_found(&target.about()))?;
             let mut changed = state.convert_out(&target, &live);
             patch::merge(&mut changed, change);
-            Ok(state.patched(&caller(manager), &target, &live, changed)?.body)
+            Ok(state
+                .patched(&caller(manager), &target, &live, changed)?
+                .body)
         })
     }
 

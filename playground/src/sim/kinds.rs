@@ -47,11 +47,18 @@ pub(crate) struct Resource {
 impl Resource {
     /// `apps/v1`, or `v1` for the core group.
     pub(crate) fn api_version(&self, version: &str) -> String {
-        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+        if self.group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{}/{version}", self.group)
+        }
     }
 
     pub(crate) fn id(&self) -> ResourceId {
-        ResourceId { group: self.group.clone(), plural: self.plural.clone() }
+        ResourceId {
+            group: self.group.clone(),
+            plural: self.plural.clone(),
+        }
     }
 
     pub(crate) fn version(&self, name: &str) -> Option<&Version> {
@@ -83,12 +90,24 @@ pub(crate) struct ResourceId {
 
 impl ResourceId {
     pub(crate) fn new(group: &str, plural: &str) -> ResourceId {
-        ResourceId { group: group.to_owned(), plural: plural.to_owned() }
+        ResourceId {
+            group: group.to_owned(),
+            plural: plural.to_owned(),
+        }
     }
 }
 
 /// Verbs of a custom kind, as discovery lists them.
-const CUSTOM_VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const CUSTOM_VERBS: [&str; 8] = [
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "create",
+    "update",
+    "watch",
+];
 
 /// The verbs that every custom kind has.
 pub(crate) fn custom_verbs() -> Vec<String> {
@@ -104,13 +123,25 @@ static SHARED: LazyLock<Vec<Arc<Resource>>> = LazyLock::new(|| {
     for kind in &built_in().kinds {
         let subresources = kind.subresources.iter().map(|s| Subresource {
             name: s.name.into(),
-            group: s.group.unwrap_or(if s.version.is_some() { "" } else { kind.group }).into(),
+            group: s
+                .group
+                .unwrap_or(if s.version.is_some() { "" } else { kind.group })
+                .into(),
             version: s.version.unwrap_or(kind.version).into(),
             kind: s.kind.into(),
             verbs: owned(&s.verbs),
         });
-        let version = Version { name: kind.version.into(), served: true, schema: Schema::BuiltIn(kind.node), subresources: subresources.collect(), scale_paths: None };
-        if let Some(known) = resources.iter_mut().find(|r| r.group == kind.group && r.plural == kind.plural) {
+        let version = Version {
+            name: kind.version.into(),
+            served: true,
+            schema: Schema::BuiltIn(kind.node),
+            subresources: subresources.collect(),
+            scale_paths: None,
+        };
+        if let Some(known) = resources
+            .iter_mut()
+            .find(|r| r.group == kind.group && r.plural == kind.plural)
+        {
             known.versions.push(version);
             continue;
         }
@@ -132,7 +163,8 @@ static SHARED: LazyLock<Vec<Arc<Resource>>> = LazyLock::new(|| {
     resources.into_iter().map(Arc::new).collect()
 });
 
-static BY_ID: LazyLock<BTreeMap<ResourceId, Arc<Resource>>> = LazyLock::new(|| SHARED.iter().map(|r| (r.id(), Arc::clone(r))).collect());
+static BY_ID: LazyLock<BTreeMap<ResourceId, Arc<Resource>>> =
+    LazyLock::new(|| SHARED.iter().map(|r| (r.id(), Arc::clone(r))).collect());
 
 /// The kinds of one cluster.
 #[derive(Default, Clone)]
@@ -149,7 +181,9 @@ impl Kinds {
 
     /// The resource of a kind.
     pub(crate) fn by_kind(&self, group: &str, kind: &str) -> Option<Arc<Resource>> {
-        self.all().find(|r| r.group == group && r.kind == kind).cloned()
+        self.all()
+            .find(|r| r.group == group && r.kind == kind)
+            .cloned()
     }
 
     /// Everything that is served, built-in kinds first.
@@ -175,10 +209,15 @@ pub(crate) fn has_generation(resource: &Resource) -> bool {
     }
     matches!(
         (resource.group.as_str(), resource.plural.as_str()),
-        ("apps", "deployments" | "statefulsets" | "daemonsets" | "replicasets")
-            | ("batch", "jobs" | "cronjobs")
+        (
+            "apps",
+            "deployments" | "statefulsets" | "daemonsets" | "replicasets"
+        ) | ("batch", "jobs" | "cronjobs")
             | ("", "pods" | "podtemplates" | "replicationcontrollers")
-            | ("networking.k8s.io", "ingresses" | "ingressclasses" | "networkpolicies")
+            | (
+                "networking.k8s.io",
+                "ingresses" | "ingressclasses" | "networkpolicies"
+            )
             | ("policy", "poddisruptionbudgets")
             | ("scheduling.k8s.io", "priorityclasses")
             | ("discovery.k8s.io", "endpointslices")

@@ -22,6 +22,7 @@
 mod admission;
 mod apply;
 mod auth;
+mod authn;
 mod bootstrap;
 mod cluster;
 mod controllers;
@@ -31,10 +32,12 @@ mod defaults;
 mod delete;
 mod discovery;
 mod faults;
+mod gc;
 mod handler;
 mod http;
 mod inspect;
 mod kinds;
+mod namespaces;
 mod patch;
 mod quantity;
 mod rbac;
@@ -129,7 +132,14 @@ pub struct SimOptions {
 
 impl Default for SimOptions {
     fn default() -> SimOptions {
-        SimOptions { name: "sim".into(), tls: false, rbac: true, controllers: true, clock: ClockMode::Running, workloads: Vec::new() }
+        SimOptions {
+            name: "sim".into(),
+            tls: false,
+            rbac: true,
+            controllers: true,
+            clock: ClockMode::Running,
+            workloads: Vec::new(),
+        }
     }
 }
 
@@ -154,7 +164,10 @@ pub struct SimCluster {
 
 impl std::fmt::Debug for SimCluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimCluster").field("name", &self.options.name).field("url", &self.url()).finish_non_exhaustive()
+        f.debug_struct("SimCluster")
+            .field("name", &self.options.name)
+            .field("url", &self.url())
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,7 +178,13 @@ fn fresh(options: &SimOptions, credentials: auth::Credentials) -> State {
         policies.set(which.clone(), readiness.clone());
     }
     let clock = Clock::new(frozen);
-    let mut state = State::new(clock, credentials, options.rbac, options.controllers, policies);
+    let mut state = State::new(
+        clock,
+        credentials,
+        options.rbac,
+        options.controllers,
+        policies,
+    );
     bootstrap::fill(&mut state);
     state
 }
@@ -178,15 +197,28 @@ impl SimCluster {
     pub fn start(options: SimOptions) -> Result<SimCluster, SimError> {
         let mut credentials = auth::Credentials::default();
         let token = credentials.issue(User::admin());
-        let tls = if options.tls { Some(tls::Tls::new()?) } else { None };
+        let tls = if options.tls {
+            Some(tls::Tls::new()?)
+        } else {
+            None
+        };
         let cluster = Arc::new(Cluster::new(fresh(&options, credentials), tls));
-        let mut sim = SimCluster { cluster, options, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), token, running: Mutex::new(None) };
+        let mut sim = SimCluster {
+            cluster,
+            options,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            token,
+            running: Mutex::new(None),
+        };
         sim.address = sim.listen()?;
         Ok(sim)
     }
 
     fn listen(&self) -> Result<SocketAddr, SimError> {
-        let failed = |source| SimError::Listen { address: self.address, source };
+        let failed = |source| SimError::Listen {
+            address: self.address,
+            source,
+        };
         let listener = std::net::TcpListener::bind(self.address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -210,7 +242,11 @@ impl SimCluster {
     /// Where it is served.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://{}", if self.options.tls { "https" } else { "http" }, self.address)
+        format!(
+            "{}://{}",
+            if self.options.tls { "https" } else { "http" },
+            self.address
+        )
     }
 
     /// A kubeconfig of an administrator.
@@ -230,15 +266,26 @@ impl SimCluster {
     /// # Errors
     /// When there is no authority, or no certificate can be made.
     pub fn kubeconfig_with_certificate(&self, user: &User) -> Result<String, SimError> {
-        let tls = self.cluster.tls.as_ref().ok_or_else(|| SimError::Tls { source: rustls::Error::General("the cluster is served without TLS".into()) })?;
+        let tls = self.cluster.tls.as_ref().ok_or_else(|| SimError::Tls {
+            source: rustls::Error::General("the cluster is served without TLS".into()),
+        })?;
         let (certificate, key) = tls.client(user)?;
         let encode = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
-        Ok(self.kubeconfig_text(&format!("{{client-certificate-data: {}, client-key-data: {}}}", encode(certificate), encode(key))))
+        Ok(self.kubeconfig_text(&format!(
+            "{{client-certificate-data: {}, client-key-data: {}}}",
+            encode(certificate),
+            encode(key)
+        )))
     }
 
     fn kubeconfig_text(&self, user: &str) -> String {
         let name = &self.options.name;
-        let authority = self.cluster.tls.as_ref().map(|tls| format!(", certificate-authority-data: {}", base64::engine::general_purpose::STANDARD.encode(&tls.authority)));
+        let authority = self.cluster.tls.as_ref().map(|tls| {
+            format!(
+                ", certificate-authority-data: {}",
+                base64::engine::general_purpose::STANDARD.encode(&tls.authority)
+            )
+        });
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {name}\nclusters:\n- name: {name}\n  cluster: {{server: \"{}\"{}}}\ncontexts:\n- name: {name}\n  context: {{cluster: {name}, user: {name}}}\nusers:\n- name: {name}\n  user: {user}\n",
             self.url(),
@@ -259,7 +306,9 @@ impl SimCluster {
 
     /// Leaves every request, old and new, without an answer.
     pub fn freeze(&self) {
-        self.cluster.gate.send_if_modified(|gate| std::mem::replace(gate, Gate::Frozen) != Gate::Frozen);
+        self.cluster
+            .gate
+            .send_if_modified(|gate| std::mem::replace(gate, Gate::Frozen) != Gate::Frozen);
     }
 
     /// Goes on after [`SimCluster::freeze`].
@@ -270,7 +319,11 @@ impl SimCluster {
     /// Closes the port and all connections at once. The objects stay for [`SimCluster::restart`].
     pub fn stop(&self) {
         self.cluster.gate.send_replace(Gate::Stopped);
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(running) = running {
             // An error means that it has ended already.
             let _ = running.recv();

@@ -1,9 +1,27 @@
 //! Kubernetes quantities in their canonical form: the API server stores `1000m` as `1`.
 
 /// The suffixes of decimal quantities, by power of ten.
-const DECIMAL: [(&str, i32); 10] = [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+const DECIMAL: [(&str, i32); 10] = [
+    ("n", -9),
+    ("u", -6),
+    ("m", -3),
+    ("", 0),
+    ("k", 3),
+    ("M", 6),
+    ("G", 9),
+    ("T", 12),
+    ("P", 15),
+    ("E", 18),
+];
 /// The suffixes of binary quantities, by power of 1024.
-const BINARY: [(&str, u32); 6] = [("Ki", 1), ("Mi", 2), ("Gi", 3), ("Ti", 4), ("Pi", 5), ("Ei", 6)];
+const BINARY: [(&str, u32); 6] = [
+    ("Ki", 1),
+    ("Mi", 2),
+    ("Gi", 3),
+    ("Ti", 4),
+    ("Pi", 5),
+    ("Ei", 6),
+];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Format {
@@ -43,9 +61,16 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
         exponent += 3;
     }
     if format == Format::Exponent {
-        return Some(if exponent == 0 { mantissa.to_string() } else { format!("{mantissa}e{exponent}") });
+        return Some(if exponent == 0 {
+            mantissa.to_string()
+        } else {
+            format!("{mantissa}e{exponent}")
+        });
     }
-    let suffix = DECIMAL.iter().find(|(_, e)| *e == exponent).map_or("", |(name, _)| name);
+    let suffix = DECIMAL
+        .iter()
+        .find(|(_, e)| *e == exponent)
+        .map_or("", |(name, _)| name);
     Some(format!("{mantissa}{suffix}"))
 }
 
@@ -55,7 +80,9 @@ fn parse(text: &str) -> Option<(i128, Format)> {
     if text.len() - body.len() > 1 {
         return None;
     }
-    let digits = body.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(body.len());
+    let digits = body
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(body.len());
     let (number, suffix) = body.split_at(digits);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -93,8 +120,22 @@ mod tests {
     #[test]
     fn canonical_forms() {
         let table = [
-            ("1000m", "1"), ("0.5", "500m"), ("1.5Gi", "1536Mi"), ("1024Mi", "1Gi"), ("1000Mi", "1000Mi"), ("2000", "2k"), ("100m", "100m"), ("512Ki", "512Ki"),
-            ("0", "0"), ("0Gi", "0"), ("1e3", "1e3"), ("1024", "1024"), ("-1", "-1"), ("0.1Ki", "102400m"), ("1500m", "1500m"), ("12345678", "12345678"),
+            ("1000m", "1"),
+            ("0.5", "500m"),
+            ("1.5Gi", "1536Mi"),
+            ("1024Mi", "1Gi"),
+            ("1000Mi", "1000Mi"),
+            ("2000", "2k"),
+            ("100m", "100m"),
+            ("512Ki", "512Ki"),
+            ("0", "0"),
+            ("0Gi", "0"),
+            ("1e3", "1e3"),
+            ("1024", "1024"),
+            ("-1", "-1"),
+            ("0.1Ki", "102400m"),
+            ("1500m", "1500m"),
+            ("12345678", "12345678"),
         ];
         for (input, expected) in table {
             assert_eq!(canonical(input).as_deref(), Some(expected), "{input}");

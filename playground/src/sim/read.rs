@@ -34,7 +34,9 @@ impl Shape {
     pub(crate) fn show(self, object: Value) -> Value {
         match self {
             Shape::Full => object,
-            Shape::Metadata => json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]}),
+            Shape::Metadata => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+            }
         }
     }
 }
@@ -42,13 +44,22 @@ impl Shape {
 impl State {
     /// Gets one object.
     pub(crate) fn get(&self, target: &Target) -> Result<Value, Status> {
-        let stored = self.store.get(&target.resource.id(), &target.key()).ok_or_else(|| Status::not_found(&target.about()))?;
+        let stored = self
+            .store
+            .get(&target.resource.id(), &target.key())
+            .ok_or_else(|| Status::not_found(&target.about()))?;
         Ok(self.convert_out(target, stored))
     }
 
     /// Lists objects; pages of one list all show the version of the first.
-    pub(crate) fn list(&self, target: &Target, options: &ListOptions, shape: Shape) -> Result<Value, Status> {
-        let namespace = (target.resource.namespaced && !target.namespace.is_empty()).then_some(target.namespace.as_str());
+    pub(crate) fn list(
+        &self,
+        target: &Target,
+        options: &ListOptions,
+        shape: Shape,
+    ) -> Result<Value, Status> {
+        let namespace = (target.resource.namespaced && !target.namespace.is_empty())
+            .then_some(target.namespace.as_str());
         let id = target.resource.id();
         let (at, after) = match (options.token.as_str(), options.resource_version.as_str()) {
             ("", "" | "0") => (self.store.version(), None),
@@ -57,7 +68,14 @@ impl State {
                 if version > self.store.version() {
                     return Err(Status::too_large_version(version, self.store.version()));
                 }
-                (if options.exact { version } else { self.store.version() }, None)
+                (
+                    if options.exact {
+                        version
+                    } else {
+                        self.store.version()
+                    },
+                    None,
+                )
             }
             (token, _) => {
                 let (version, key) = read_token(token)?;
@@ -65,13 +83,27 @@ impl State {
             }
         };
         let objects: Vec<(Key, Arc<Value>)> = if at == self.store.version() {
-            self.store.list(&id, namespace).map(|(k, v)| (k.clone(), Arc::clone(v))).collect()
+            self.store
+                .list(&id, namespace)
+                .map(|(k, v)| (k.clone(), Arc::clone(v)))
+                .collect()
         } else {
             let expired = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
-            self.store.list_at(&id, namespace, at).map_err(|_| Status::expired(expired))?.into_iter().collect()
+            self.store
+                .list_at(&id, namespace, at)
+                .map_err(|_| Status::expired(expired))?
+                .into_iter()
+                .collect()
         };
-        let mut selected = objects.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|a| key > a)).filter(|(_, o)| options.selector.matches(o));
-        let limit = if options.limit == 0 { usize::MAX } else { options.limit };
+        let mut selected = objects
+            .into_iter()
+            .filter(|(key, _)| after.as_ref().is_none_or(|a| key > a))
+            .filter(|(_, o)| options.selector.matches(o));
+        let limit = if options.limit == 0 {
+            usize::MAX
+        } else {
+            options.limit
+        };
         let page: Vec<(Key, Arc<Value>)> = selected.by_ref().take(limit).collect();
         let remaining = selected.count();
         let mut metadata = json!({"resourceVersion": at.to_string()});
@@ -83,11 +115,17 @@ impl State {
                 metadata["remainingItemCount"] = remaining.into();
             }
         }
-        let items = page.into_iter().map(|(_, object)| self.list_item(target, &object, shape));
+        let items = page
+            .into_iter()
+            .map(|(_, object)| self.list_item(target, &object, shape));
         let items: Vec<Value> = items.collect();
         Ok(match shape {
-            Shape::Full => json!({"kind": target.resource.list_kind, "apiVersion": target.api_version(), "metadata": metadata, "items": items}),
-            Shape::Metadata => json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items}),
+            Shape::Full => {
+                json!({"kind": target.resource.list_kind, "apiVersion": target.api_version(), "metadata": metadata, "items": items})
+            }
+            Shape::Metadata => {
+                json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items})
+            }
         })
     }
 
@@ -112,9 +150,14 @@ fn write_token(version: u64, key: &Key) -> String {
 
 fn read_token(token: &str) -> Result<(u64, Key), Status> {
     let wrong = || Status::bad_request(format!("continue key is not valid: {token}"));
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(token)
+        .map_err(|_| wrong())?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
     let version = value["rv"].as_u64().ok_or_else(wrong)?;
-    let (namespace, name) = value["start"].as_str().and_then(|s| s.split_once('/')).ok_or_else(wrong)?;
+    let (namespace, name) = value["start"]
+        .as_str()
+        .and_then(|s| s.split_once('/'))
+        .ok_or_else(wrong)?;
     Ok((version, Key::new(namespace, name)))
 }

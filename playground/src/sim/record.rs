@@ -41,7 +41,10 @@ pub(crate) struct Record {
 impl Record {
     /// Notes a request and gives its number.
     pub(crate) fn note(&mut self, request: Recorded) -> u64 {
-        *self.counts.entry((request.verb.clone(), request.resource.clone())).or_default() += 1;
+        *self
+            .counts
+            .entry((request.verb.clone(), request.resource.clone()))
+            .or_default() += 1;
         self.requests.push_back(request);
         if self.requests.len() > MAX_REQUESTS {
             self.requests.pop_front();
@@ -52,7 +55,11 @@ impl Record {
 
     /// Notes the answer of a request.
     pub(crate) fn answered(&mut self, number: u64, code: u16) {
-        if let Some(request) = number.checked_sub(self.first).and_then(|i| usize::try_from(i).ok()).and_then(|i| self.requests.get_mut(i)) {
+        if let Some(request) = number
+            .checked_sub(self.first)
+            .and_then(|i| usize::try_from(i).ok())
+            .and_then(|i| self.requests.get_mut(i))
+        {
             request.code = code;
         }
     }
@@ -68,6 +75,9 @@ impl Record {
 
     pub(crate) fn clear(&mut self) {
         let next = self.first + self.requests.len() as u64;
-        *self = Record { first: next, ..Record::default() };
+        *self = Record {
+            first: next,
+            ..Record::default()
+        };
     }
 }

@@ -16,8 +16,16 @@ struct Paths {
 
 fn paths(target: &Target) -> Paths {
     match &target.version().scale_paths {
-        Some((spec, status, selector)) => Paths { spec: spec.clone(), status: status.clone(), selector: selector.clone() },
-        None => Paths { spec: "/spec/replicas".into(), status: "/status/replicas".into(), selector: None },
+        Some((spec, status, selector)) => Paths {
+            spec: spec.clone(),
+            status: status.clone(),
+            selector: selector.clone(),
+        },
+        None => Paths {
+            spec: "/spec/replicas".into(),
+            status: "/status/replicas".into(),
+            selector: None,
+        },
     }
 }
 
@@ -31,32 +39,70 @@ fn scale_of(target: &Target, object: &Value) -> Value {
     let mut status = json!({"replicas": count(&paths.status)});
     let selector = match &paths.selector {
         Some(path) => text(object, path).to_owned(),
-        None => object.pointer("/spec/selector/matchLabels").and_then(Value::as_object).map(|l| l.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")).unwrap_or_default(),
+        None => object
+            .pointer("/spec/selector/matchLabels")
+            .and_then(Value::as_object)
+            .map(|l| {
+                l.iter()
+                    .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default()))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            })
+            .unwrap_or_default(),
     };
     if !selector.is_empty() {
         status["selector"] = selector.into();
     }
     let replicas = count(&paths.spec);
-    let spec = if replicas == 0 { json!({}) } else { json!({"replicas": replicas}) };
+    let spec = if replicas == 0 {
+        json!({})
+    } else {
+        json!({"replicas": replicas})
+    };
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
 /// Reads or sets the replicas of an object.
-pub(crate) fn handle(state: &mut State, request: &Request, caller: &Caller, target: &Target, verb: &str) -> Result<Answer, Status> {
+pub(crate) fn handle(
+    state: &mut State,
+    request: &Request,
+    caller: &Caller,
+    target: &Target,
+    verb: &str,
+) -> Result<Answer, Status> {
     let live = state.get(target)?;
     let mut scale = scale_of(target, &live);
     if verb == "get" {
         return Ok(Answer::ok(scale));
     }
-    let parse = || serde_json::from_slice::<Value>(&request.body).map_err(|e| Status::bad_request(format!("couldn't get version/kind; json parse error: {e}")));
-    let media = request.header("content-type").split(';').next().unwrap_or_default().trim().to_owned();
+    let parse = || {
+        serde_json::from_slice::<Value>(&request.body).map_err(|e| {
+            Status::bad_request(format!("couldn't get version/kind; json parse error: {e}"))
+        })
+    };
+    let media = request
+        .header("content-type")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     match (verb, media.as_str()) {
         ("update", _) => scale = parse()?,
-        ("patch", "application/merge-patch+json" | "application/strategic-merge-patch+json") => patch::merge(&mut scale, &parse()?),
+        ("patch", "application/merge-patch+json" | "application/strategic-merge-patch+json") => {
+            patch::merge(&mut scale, &parse()?)
+        }
         ("patch", "application/json-patch+json") => patch::json(&mut scale, parse()?)?,
-        _ => return Err(Status::not_simulated(&format!("{media} on the scale subresource"))),
+        _ => {
+            return Err(Status::not_simulated(&format!(
+                "{media} on the scale subresource"
+            )));
+        }
     }
-    let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
+    let replicas = scale
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     let given = text(&scale, "/metadata/resourceVersion");
     if !given.is_empty() && given != text(&live, "/metadata/resourceVersion") {
         return Err(Status::stale(&target.about()));
@@ -68,5 +114,8 @@ pub(crate) fn handle(state: &mut State, request: &Request, caller: &Caller, targ
         parent.insert(leaf.to_owned(), replicas.into());
     }
     let answer = state.update(caller, target, object)?;
-    Ok(Answer { body: scale_of(target, &answer.body), ..answer })
+    Ok(Answer {
+        body: scale_of(target, &answer.body),
+        ..answer
+    })
 }

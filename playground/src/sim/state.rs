@@ -22,7 +22,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(frozen: Option<Timestamp>) -> Clock {
-        Clock { frozen, offset: Duration::ZERO }
+        Clock {
+            frozen,
+            offset: Duration::ZERO,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -65,7 +68,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(clock: Clock, credentials: Credentials, rbac: bool, controllers: bool, policies: Policies) -> State {
+    pub(crate) fn new(
+        clock: Clock,
+        credentials: Credentials,
+        rbac: bool,
+        controllers: bool,
+        policies: Policies,
+    ) -> State {
         State {
             store: Store::default(),
             kinds: Kinds::default(),
@@ -81,8 +90,15 @@ impl State {
     }
 
     /// An object by group, plural, namespace and name.
-    pub(crate) fn object(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<&Arc<Value>> {
-        self.store.get(&ResourceId::new(group, plural), &Key::new(namespace, name))
+    pub(crate) fn object(
+        &self,
+        group: &str,
+        plural: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<&Arc<Value>> {
+        self.store
+            .get(&ResourceId::new(group, plural), &Key::new(namespace, name))
     }
 }
 
@@ -135,7 +151,9 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn version(&self) -> &Version {
-        self.resource.version(&self.version).expect("a target is made for a served version")
+        self.resource
+            .version(&self.version)
+            .expect("a target is made for a served version")
     }
 
     pub(crate) fn api_version(&self) -> String {
@@ -170,11 +188,18 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn ok(body: Value) -> Answer {
-        Answer { code: 200, body, warnings: Vec::new() }
+        Answer {
+            code: 200,
+            body,
+            warnings: Vec::new(),
+        }
     }
 }
 
 /// A text at a place of an object; empty where there is none.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }

@@ -19,7 +19,10 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(namespace: &str, name: &str) -> Key {
-        Key { namespace: namespace.to_owned(), name: name.to_owned() }
+        Key {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -74,13 +77,25 @@ impl Store {
     }
 
     /// The objects of a resource, in the order of their keys; in one namespace, or in all.
-    pub(crate) fn list<'a>(&'a self, resource: &ResourceId, namespace: Option<&'a str>) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> + use<'a> {
-        self.tables.get(resource).into_iter().flatten().filter(move |(key, _)| namespace.is_none_or(|ns| key.namespace == ns))
+    pub(crate) fn list<'a>(
+        &'a self,
+        resource: &ResourceId,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> + use<'a> {
+        self.tables
+            .get(resource)
+            .into_iter()
+            .flatten()
+            .filter(move |(key, _)| namespace.is_none_or(|ns| key.namespace == ns))
     }
 
     /// All objects with their resources.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Arc<ResourceId>, &Key, &Arc<Value>)> {
-        self.tables.iter().flat_map(|(resource, table)| table.iter().map(move |(key, object)| (resource, key, object)))
+        self.tables.iter().flat_map(|(resource, table)| {
+            table
+                .iter()
+                .map(move |(key, object)| (resource, key, object))
+        })
     }
 
     /// Writes an object and gives it its resource version.
@@ -89,8 +104,18 @@ impl Store {
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
         let object = Arc::new(object);
         let resource = self.resource(resource);
-        let old = self.tables.entry(Arc::clone(&resource)).or_default().insert(key.clone(), Arc::clone(&object));
-        self.record(Change { version: self.version, resource, key, old, new: Some(Arc::clone(&object)) });
+        let old = self
+            .tables
+            .entry(Arc::clone(&resource))
+            .or_default()
+            .insert(key.clone(), Arc::clone(&object));
+        self.record(Change {
+            version: self.version,
+            resource,
+            key,
+            old,
+            new: Some(Arc::clone(&object)),
+        });
         object
     }
 
@@ -98,14 +123,22 @@ impl Store {
     pub(crate) fn remove(&mut self, resource: &ResourceId, key: &Key) -> Option<Value> {
         let old = self.tables.get_mut(resource)?.remove(key)?;
         self.version += 1;
-        let change = Change { version: self.version, resource: self.resource(resource), key: key.clone(), old: Some(old), new: None };
+        let change = Change {
+            version: self.version,
+            resource: self.resource(resource),
+            key: key.clone(),
+            old: Some(old),
+            new: None,
+        };
         let last = change.last_state();
         self.record(change);
         last
     }
 
     fn resource(&self, resource: &ResourceId) -> Arc<ResourceId> {
-        self.tables.get_key_value(resource).map_or_else(|| Arc::new(resource.clone()), |(id, _)| Arc::clone(id))
+        self.tables
+            .get_key_value(resource)
+            .map_or_else(|| Arc::new(resource.clone()), |(id, _)| Arc::clone(id))
     }
 
     fn record(&mut self, change: Change) {
@@ -133,9 +166,22 @@ impl Store {
     }
 
     /// The objects of a resource as they were at a version.
-    pub(crate) fn list_at(&self, resource: &ResourceId, namespace: Option<&str>, version: u64) -> Result<BTreeMap<Key, Arc<Value>>, Compacted> {
-        let mut objects: BTreeMap<Key, Arc<Value>> = self.list(resource, namespace).map(|(k, v)| (k.clone(), Arc::clone(v))).collect();
-        let later: Vec<&Change> = self.since(version)?.filter(|c| *c.resource == *resource && namespace.is_none_or(|ns| c.key.namespace == ns)).collect();
+    pub(crate) fn list_at(
+        &self,
+        resource: &ResourceId,
+        namespace: Option<&str>,
+        version: u64,
+    ) -> Result<BTreeMap<Key, Arc<Value>>, Compacted> {
+        let mut objects: BTreeMap<Key, Arc<Value>> = self
+            .list(resource, namespace)
+            .map(|(k, v)| (k.clone(), Arc::clone(v)))
+            .collect();
+        let later: Vec<&Change> = self
+            .since(version)?
+            .filter(|c| {
+                *c.resource == *resource && namespace.is_none_or(|ns| c.key.namespace == ns)
+            })
+            .collect();
         for change in later.into_iter().rev() {
             match &change.old {
                 Some(old) => objects.insert(change.key.clone(), Arc::clone(old)),
@@ -155,7 +201,13 @@ mod tests {
     fn the_past_can_be_listed_until_it_is_compacted() {
         let mut store = Store::default();
         let maps = ResourceId::new("", "configmaps");
-        let put = |store: &mut Store, name: &str, n: u32| store.put(&maps, Key::new("d", name), json!({"metadata": {"name": name}, "n": n}));
+        let put = |store: &mut Store, name: &str, n: u32| {
+            store.put(
+                &maps,
+                Key::new("d", name),
+                json!({"metadata": {"name": name}, "n": n}),
+            )
+        };
         put(&mut store, "a", 1);
         put(&mut store, "b", 1);
         let then = store.version();
@@ -163,7 +215,10 @@ mod tests {
         store.remove(&maps, &Key::new("d", "b"));
         put(&mut store, "c", 1);
         let past = store.list_at(&maps, None, then).unwrap();
-        let names: Vec<(&str, u64)> = past.iter().map(|(k, v)| (k.name.as_str(), v["n"].as_u64().unwrap())).collect();
+        let names: Vec<(&str, u64)> = past
+            .iter()
+            .map(|(k, v)| (k.name.as_str(), v["n"].as_u64().unwrap()))
+            .collect();
         assert_eq!(names, [("a", 1), ("b", 1)]);
         store.compact();
         assert!(store.list_at(&maps, None, then).is_err());

@@ -28,7 +28,13 @@ pub(crate) fn reset_fields(target: &Target) -> FieldSet {
 pub(crate) fn prepare_new(target: &Target, object: &mut Value, now: &str) {
     let version = target.version();
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        for key in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+        for key in [
+            "resourceVersion",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+            "generation",
+        ] {
             metadata.shift_remove(key);
         }
         metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
@@ -47,7 +53,13 @@ pub(crate) fn prepare_new(target: &Target, object: &mut Value, now: &str) {
 fn reset_status(target: &Target, object: &mut Value, live: Option<&Value>) {
     let status = match (live, &target.version().schema) {
         (Some(live), _) => live.get("status").cloned(),
-        (None, Schema::BuiltIn(_)) => target.version().schema.root().child("status").map(decode::zero).filter(|v| !v.is_null()),
+        (None, Schema::BuiltIn(_)) => target
+            .version()
+            .schema
+            .root()
+            .child("status")
+            .map(decode::zero)
+            .filter(|v| !v.is_null()),
         (None, Schema::Custom(_)) => None,
     };
     if let Some(map) = object.as_object_mut() {
@@ -67,10 +79,17 @@ fn reset_status(target: &Target, object: &mut Value, live: Option<&Value>) {
 
 /// What new objects of some kinds have in their status.
 fn first_status(target: &Target, object: &mut Value) {
-    match (target.resource.group.as_str(), target.resource.plural.as_str()) {
-        ("", "pods") => object["status"] = json!({"phase": "Pending", "qosClass": qos_class(object)}),
+    match (
+        target.resource.group.as_str(),
+        target.resource.plural.as_str(),
+    ) {
+        ("", "pods") => {
+            object["status"] = json!({"phase": "Pending", "qosClass": qos_class(object)})
+        }
         ("", "namespaces") => object["status"] = json!({"phase": "Active"}),
-        ("", "persistentvolumes" | "persistentvolumeclaims") => object["status"] = json!({"phase": "Pending"}),
+        ("", "persistentvolumes" | "persistentvolumeclaims") => {
+            object["status"] = json!({"phase": "Pending"})
+        }
         ("", "services") => object["status"] = json!({"loadBalancer": {}}),
         _ => {}
     }
@@ -81,10 +100,18 @@ fn qos_class(pod: &Value) -> &'static str {
     let mut best_effort = true;
     let mut guaranteed = true;
     for container in containers.into_iter().flatten() {
-        let part = |name: &str| container.pointer(&format!("/resources/{name}")).and_then(Value::as_object).cloned().unwrap_or_default();
+        let part = |name: &str| {
+            container
+                .pointer(&format!("/resources/{name}"))
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default()
+        };
         let (limits, requests) = (part("limits"), part("requests"));
         best_effort &= limits.is_empty() && requests.is_empty();
-        guaranteed &= ["cpu", "memory"].iter().all(|r| limits.contains_key(*r) && requests.get(*r) == limits.get(*r));
+        guaranteed &= ["cpu", "memory"]
+            .iter()
+            .all(|r| limits.contains_key(*r) && requests.get(*r) == limits.get(*r));
     }
     match (best_effort, guaranteed) {
         (true, _) => "BestEffort",
@@ -100,8 +127,21 @@ pub(crate) fn prepare_update(target: &Target, live: &Value, object: &mut Value) 
     } else if target.version().has_status() {
         reset_status(target, object, Some(live));
     }
-    if let (Some(old), Some(new)) = (live["metadata"].as_object(), object["metadata"].as_object_mut()) {
-        let kept = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name", "generateName", "selfLink"];
+    if let (Some(old), Some(new)) = (
+        live["metadata"].as_object(),
+        object["metadata"].as_object_mut(),
+    ) {
+        let kept = [
+            "uid",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "generation",
+            "namespace",
+            "name",
+            "generateName",
+            "selfLink",
+        ];
         for key in kept {
             match old.get(key) {
                 Some(value) => new.insert(key.into(), value.clone()),
@@ -145,13 +185,27 @@ pub(crate) fn bump_generation(target: &Target, live: &Value, object: &mut Value)
     if !kinds::has_generation(&target.resource) || target.subresource() == "status" {
         return;
     }
-    let has_status = target.version().has_status() || !target.resource.custom;
-    let relevant = |o: &Value| -> Map<String, Value> {
-        let keys = o.as_object().into_iter().flatten();
-        keys.filter(|(k, _)| !matches!(k.as_str(), "metadata" | "apiVersion" | "kind") && !(has_status && *k == "status")).map(|(k, v)| (k.clone(), v.clone())).collect()
+    let ignores_status = target.version().has_status() || !target.resource.custom;
+    let counts = |key: &str| match key {
+        "metadata" | "apiVersion" | "kind" => false,
+        "status" => !ignores_status,
+        _ => true,
     };
-    if !super::apply::typed::equal(&Value::Object(relevant(live)), &Value::Object(relevant(object))) {
-        let generation = live.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    let relevant = |o: &Value| -> Map<String, Value> {
+        let pairs = o.as_object().into_iter().flatten();
+        pairs
+            .filter(|(key, _)| counts(key))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    };
+    if !super::apply::typed::equal(
+        &Value::Object(relevant(live)),
+        &Value::Object(relevant(object)),
+    ) {
+        let generation = live
+            .pointer("/metadata/generation")
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
         object["metadata"]["generation"] = (generation + 1).into();
         order_metadata(object);
     }
@@ -160,10 +214,24 @@ pub(crate) fn bump_generation(target: &Target, live: &Value, object: &mut Value)
 /// Writes metadata in the order in which the real server encodes it.
 pub(crate) fn order_metadata(object: &mut Value) {
     const ORDER: [&str; 14] = [
-        "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels",
-        "annotations", "ownerReferences", "finalizers",
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
     ];
-    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    let Some(metadata) = object["metadata"].as_object_mut() else {
+        return;
+    };
     let mut ordered = Map::new();
     for key in ORDER {
         if let Some(value) = metadata.shift_remove(key) {
@@ -180,12 +248,18 @@ pub(crate) fn unconditional_update(target: &Target) -> bool {
         return false;
     }
     !matches!(
-        (target.resource.group.as_str(), target.resource.plural.as_str()),
+        (
+            target.resource.group.as_str(),
+            target.resource.plural.as_str()
+        ),
         ("admissionregistration.k8s.io", _)
             | ("coordination.k8s.io", "leases")
             | ("node.k8s.io", _)
             | ("policy", "poddisruptionbudgets")
-            | ("storage.k8s.io", "csidrivers" | "csinodes" | "csistoragecapacities" | "volumeattachments")
+            | (
+                "storage.k8s.io",
+                "csidrivers" | "csinodes" | "csistoragecapacities" | "volumeattachments"
+            )
             | ("apiextensions.k8s.io", _)
             | ("apiregistration.k8s.io", _)
     )
@@ -194,33 +268,73 @@ pub(crate) fn unconditional_update(target: &Target) -> bool {
 /// Kinds that an update creates where they are missing.
 pub(crate) fn creates_on_update(target: &Target) -> bool {
     matches!(
-        (target.resource.group.as_str(), target.resource.plural.as_str()),
-        ("coordination.k8s.io", "leases") | ("", "endpoints" | "events" | "limitranges" | "services") | ("node.k8s.io", _) | ("rbac.authorization.k8s.io", _)
+        (
+            target.resource.group.as_str(),
+            target.resource.plural.as_str()
+        ),
+        ("coordination.k8s.io", "leases")
+            | ("", "endpoints" | "events" | "limitranges" | "services")
+            | ("node.k8s.io", _)
+            | ("rbac.authorization.k8s.io", _)
     )
 }
 
 /// Kinds whose deletion answers with the object instead of a status.
 pub(crate) fn returns_deleted(target: &Target) -> bool {
     matches!(
-        (target.resource.group.as_str(), target.resource.plural.as_str()),
-        ("", "resourcequotas" | "persistentvolumes" | "serviceaccounts" | "persistentvolumeclaims" | "namespaces" | "pods" | "services" | "podtemplates")
-            | ("storage.k8s.io", "csidrivers" | "storageclasses" | "volumeattachments" | "csinodes" | "volumeattributesclasses")
-            | ("resource.k8s.io", _)
+        (
+            target.resource.group.as_str(),
+            target.resource.plural.as_str()
+        ),
+        (
+            "",
+            "resourcequotas"
+                | "persistentvolumes"
+                | "serviceaccounts"
+                | "persistentvolumeclaims"
+                | "namespaces"
+                | "pods"
+                | "services"
+                | "podtemplates"
+        ) | (
+            "storage.k8s.io",
+            "csidrivers"
+                | "storageclasses"
+                | "volumeattachments"
+                | "csinodes"
+                | "volumeattributesclasses"
+        ) | ("resource.k8s.io", _)
     )
 }
 
 /// Finalizers that a kind keeps outside metadata.
 pub(crate) fn has_own_finalizers(object: &Value) -> bool {
-    text(object, "/kind") == "Namespace" && object.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty())
+    text(object, "/kind") == "Namespace"
+        && object
+            .pointer("/spec/finalizers")
+            .and_then(Value::as_array)
+            .is_some_and(|f| !f.is_empty())
 }
 
 /// Values that the server allocates.
-pub(crate) fn before_create(state: &mut State, target: &Target, object: &mut Value, dry_run: bool) -> Result<(), Status> {
-    match (target.resource.group.as_str(), target.resource.plural.as_str()) {
+pub(crate) fn before_create(
+    state: &mut State,
+    target: &Target,
+    object: &mut Value,
+    dry_run: bool,
+) -> Result<(), Status> {
+    match (
+        target.resource.group.as_str(),
+        target.resource.plural.as_str(),
+    ) {
         ("", "services") => allocate_service(state, object, dry_run),
         ("", "namespaces") => object["spec"]["finalizers"] = json!(["kubernetes"]),
-        ("", "persistentvolumeclaims") => object["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]),
-        ("", "persistentvolumes") => object["metadata"]["finalizers"] = json!(["kubernetes.io/pv-protection"]),
+        ("", "persistentvolumeclaims") => {
+            object["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"])
+        }
+        ("", "persistentvolumes") => {
+            object["metadata"]["finalizers"] = json!(["kubernetes.io/pv-protection"])
+        }
         ("apiextensions.k8s.io", "customresourcedefinitions") => super::crd::prepare_new(object),
         ("batch", "jobs") => label_job(object),
         _ => {}
@@ -266,16 +380,30 @@ fn allocate_service(state: &mut State, object: &mut Value, dry_run: bool) {
 
 /// A job selects its pods by its own uid unless it says otherwise.
 fn label_job(object: &mut Value) {
-    if object.pointer("/spec/manualSelector").and_then(Value::as_bool) == Some(true) || object.pointer("/spec/selector").is_some() {
+    if object
+        .pointer("/spec/manualSelector")
+        .and_then(Value::as_bool)
+        == Some(true)
+        || object.pointer("/spec/selector").is_some()
+    {
         return;
     }
-    let (uid, name) = (object["metadata"]["uid"].clone(), object["metadata"]["name"].clone());
-    object["spec"]["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+    let (uid, name) = (
+        object["metadata"]["uid"].clone(),
+        object["metadata"]["name"].clone(),
+    );
+    object["spec"]["selector"] =
+        json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
     let labels = &mut object["spec"]["template"]["metadata"]["labels"];
     if labels.is_null() {
         *labels = json!({});
     }
-    for (key, value) in [("batch.kubernetes.io/controller-uid", &uid), ("batch.kubernetes.io/job-name", &name), ("controller-uid", &uid), ("job-name", &name)] {
+    for (key, value) in [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ] {
         labels[key] = value.clone();
     }
 }

@@ -37,14 +37,27 @@ pub(crate) struct WatchOptions {
 
 impl Watch {
     /// Starts a watch at the version that was asked for.
-    pub(crate) fn start(state: &State, target: Target, options: WatchOptions) -> Result<Watch, Status> {
+    pub(crate) fn start(
+        state: &State,
+        target: Target,
+        options: WatchOptions,
+    ) -> Result<Watch, Status> {
         let asked = match options.resource_version.as_str() {
             "" => None,
-            text => Some(text.parse::<u64>().map_err(|_| Status::bad_request(format!("resourceVersion: Invalid value: {text:?}: invalid")))?),
+            text => Some(text.parse::<u64>().map_err(|_| {
+                Status::bad_request(format!("resourceVersion: Invalid value: {text:?}: invalid"))
+            })?),
         };
         let current = state.store.version();
-        let mut watch =
-            Watch { target, selector: options.selector, shape: options.shape, bookmarks: options.bookmarks, version: current, ready: VecDeque::new(), ended: false };
+        let mut watch = Watch {
+            target,
+            selector: options.selector,
+            shape: options.shape,
+            bookmarks: options.bookmarks,
+            version: current,
+            ready: VecDeque::new(),
+            ended: false,
+        };
         if let Some(version) = asked.filter(|v| *v > current) {
             return Err(Status::too_large_version(version, current));
         }
@@ -52,7 +65,8 @@ impl Watch {
             (_, Some(true)) => {
                 watch.initial(state);
                 let mut bookmark = watch.bookmark();
-                bookmark["object"]["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+                bookmark["object"]["metadata"]["annotations"] =
+                    json!({"k8s.io/initial-events-end": "true"});
                 watch.ready.push_back(bookmark);
             }
             (None | Some(0), None) => watch.initial(state),
@@ -64,7 +78,10 @@ impl Watch {
 
     fn initial(&mut self, state: &State) {
         let namespace = self.namespace().map(str::to_owned);
-        for (_, object) in state.store.list(&self.target.resource.id(), namespace.as_deref()) {
+        for (_, object) in state
+            .store
+            .list(&self.target.resource.id(), namespace.as_deref())
+        {
             if self.selector.matches(object) {
                 let event = self.event(state, "ADDED", Value::clone(object));
                 self.ready.push_back(event);
@@ -73,7 +90,8 @@ impl Watch {
     }
 
     fn namespace(&self) -> Option<&str> {
-        (self.target.resource.namespaced && !self.target.namespace.is_empty()).then_some(self.target.namespace.as_str())
+        (self.target.resource.namespaced && !self.target.namespace.is_empty())
+            .then_some(self.target.namespace.as_str())
     }
 
     fn event(&self, state: &State, kind: &str, object: Value) -> Value {
@@ -84,7 +102,10 @@ impl Watch {
     pub(crate) fn bookmark(&self) -> Value {
         let (kind, version) = match self.shape {
             Shape::Full => (self.target.resource.kind.clone(), self.target.api_version()),
-            Shape::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
+            Shape::Metadata => (
+                "PartialObjectMetadata".to_owned(),
+                "meta.k8s.io/v1".to_owned(),
+            ),
         };
         json!({"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": version, "metadata": {"resourceVersion": self.version.to_string()}}})
     }
@@ -104,14 +125,19 @@ impl Watch {
         let changes = match state.store.since(self.version) {
             Ok(changes) => changes,
             Err(_) => {
-                let message = format!("too old resource version: {} ({})", self.version, state.store.compacted());
+                let message = format!(
+                    "too old resource version: {} ({})",
+                    self.version,
+                    state.store.compacted()
+                );
                 events.push(json!({"type": "ERROR", "object": Status::expired(message).to_json()}));
                 self.ended = true;
                 return Some(events);
             }
         };
         let namespace = self.namespace();
-        let relevant = changes.filter(|c| *c.resource == id && namespace.is_none_or(|ns| c.key.namespace == ns));
+        let relevant = changes
+            .filter(|c| *c.resource == id && namespace.is_none_or(|ns| c.key.namespace == ns));
         events.extend(relevant.filter_map(|change| self.translate(state, change)));
         self.version = state.store.version();
         Some(events)
@@ -119,7 +145,10 @@ impl Watch {
 
     /// What a change is to somebody who sees only what the selector matches.
     fn translate(&self, state: &State, change: &Change) -> Option<Value> {
-        let before = change.old.as_ref().is_some_and(|o| self.selector.matches(o));
+        let before = change
+            .old
+            .as_ref()
+            .is_some_and(|o| self.selector.matches(o));
         let after = change.new.as_ref().filter(|o| self.selector.matches(o));
         match (before, after) {
             (false, Some(object)) => Some(self.event(state, "ADDED", Value::clone(object))),

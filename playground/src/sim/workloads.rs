@@ -43,12 +43,18 @@ impl WorkloadMatch {
     /// One workload by kind, namespace and name.
     #[must_use]
     pub fn one(kind: &str, namespace: &str, name: &str) -> WorkloadMatch {
-        WorkloadMatch { kind: kind.into(), namespace: namespace.into(), name: name.into() }
+        WorkloadMatch {
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     fn fits(&self, kind: &str, key: &Key) -> bool {
         let fits = |pattern: &str, value: &str| pattern.is_empty() || pattern == value;
-        fits(&self.kind, kind) && fits(&self.namespace, &key.namespace) && fits(&self.name, &key.name)
+        fits(&self.kind, kind)
+            && fits(&self.namespace, &key.namespace)
+            && fits(&self.name, &key.name)
     }
 }
 
@@ -67,12 +73,19 @@ impl Policies {
     }
 
     fn of(&self, kind: &str, key: &Key) -> Readiness {
-        self.rules.iter().rev().find(|(which, _)| which.fits(kind, key)).map_or(Readiness::Immediately, |(_, r)| r.clone())
+        self.rules
+            .iter()
+            .rev()
+            .find(|(which, _)| which.fits(kind, key))
+            .map_or(Readiness::Immediately, |(_, r)| r.clone())
     }
 
     /// Since when the generation of a workload is in progress.
     fn since(&mut self, id: &ResourceId, key: &Key, generation: i64, now: Timestamp) -> Timestamp {
-        let entry = self.started.entry((id.clone(), key.clone())).or_insert((generation, now));
+        let entry = self
+            .started
+            .entry((id.clone(), key.clone()))
+            .or_insert((generation, now));
         if entry.0 != generation {
             *entry = (generation, now);
         }
@@ -95,7 +108,12 @@ enum Phase {
 pub(crate) fn concerns(id: &ResourceId) -> bool {
     matches!(
         (id.group.as_str(), id.plural.as_str()),
-        ("apps", "deployments" | "statefulsets" | "daemonsets" | "replicasets") | ("batch", "jobs") | ("", "pods" | "persistentvolumeclaims") | ("policy", "poddisruptionbudgets")
+        (
+            "apps",
+            "deployments" | "statefulsets" | "daemonsets" | "replicasets"
+        ) | ("batch", "jobs")
+            | ("", "pods" | "persistentvolumeclaims")
+            | ("policy", "poddisruptionbudgets")
     )
 }
 
@@ -108,8 +126,13 @@ pub(crate) fn reconcile(state: &mut State, id: &ResourceId, key: &Key) {
     if object.pointer("/metadata/deletionTimestamp").is_some() {
         return;
     }
-    let Some(resource) = state.kinds.find(&id.group, &id.plural) else { return };
-    let generation = object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    let Some(resource) = state.kinds.find(&id.group, &id.plural) else {
+        return;
+    };
+    let generation = object
+        .pointer("/metadata/generation")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     let now = state.clock.now();
     let since = state.policies.since(id, key, generation, now);
     let due = |after: Duration| since.checked_add(after).unwrap_or(since);
@@ -125,10 +148,18 @@ pub(crate) fn reconcile(state: &mut State, id: &ResourceId, key: &Key) {
         state.timers.insert((at, id.clone(), key.clone()), ());
     }
     let mut changed = Value::clone(&object);
-    let status = status_of(&resource.kind, &object, generation, &phase, &state.clock.text());
+    let status = status_of(
+        &resource.kind,
+        &object,
+        generation,
+        &phase,
+        &state.clock.text(),
+    );
     changed["status"] = status;
     if resource.kind == "Deployment" {
-        let revision = changed.pointer("/metadata/annotations/deployment.kubernetes.io~1revision").is_none();
+        let revision = changed
+            .pointer("/metadata/annotations/deployment.kubernetes.io~1revision")
+            .is_none();
         if revision {
             if changed["metadata"].get("annotations").is_none() {
                 changed["metadata"]["annotations"] = json!({});
@@ -136,23 +167,57 @@ pub(crate) fn reconcile(state: &mut State, id: &ResourceId, key: &Key) {
             changed["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "1".into();
         }
     }
-    let target = Target { version: resource.versions[0].name.clone(), resource, namespace: key.namespace.clone(), name: key.name.clone(), subresource: Some("status".into()) };
-    let who = if id.plural == "pods" { "kubelet" } else { "kube-controller-manager" };
+    let target = Target {
+        version: resource.versions[0].name.clone(),
+        resource,
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        subresource: Some("status".into()),
+    };
+    let who = if id.plural == "pods" {
+        "kubelet"
+    } else {
+        "kube-controller-manager"
+    };
     if let Err(status) = state.update(&Caller::system(who), &target, changed) {
-        tracing::warn!(kind = target.resource.kind, name = key.name, message = status.message(), "the status of a simulated workload was refused");
+        tracing::warn!(
+            kind = target.resource.kind,
+            name = key.name,
+            message = status.message(),
+            "the status of a simulated workload was refused"
+        );
     }
 }
 
 /// Conditions with their times kept where the status of a condition stays.
-fn conditions(old: &Value, now: &str, wanted: &[(&str, &str, &str, &str)], update_time: bool) -> Value {
-    let before = old.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+fn conditions(
+    old: &Value,
+    now: &str,
+    wanted: &[(&str, &str, &str, &str)],
+    update_time: bool,
+) -> Value {
+    let before = old
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let made = wanted.iter().map(|(kind, status, reason, message)| {
-        let known = before.iter().find(|c| c["type"] == *kind && c["status"] == *status);
-        let since = known.map_or(now, |c| text(c, "/lastTransitionTime")).to_owned();
+        let known = before
+            .iter()
+            .find(|c| c["type"] == *kind && c["status"] == *status);
+        let since = known
+            .map_or(now, |c| text(c, "/lastTransitionTime"))
+            .to_owned();
         let mut condition = json!({"type": kind, "status": status});
         if update_time {
             let same = known.is_some_and(|c| c["reason"] == *reason && c["message"] == *message);
-            condition["lastUpdateTime"] = if same { known.map(|c| c["lastUpdateTime"].clone()).unwrap_or_default() } else { now.into() };
+            condition["lastUpdateTime"] = if same {
+                known
+                    .map(|c| c["lastUpdateTime"].clone())
+                    .unwrap_or_default()
+            } else {
+                now.into()
+            };
         }
         condition["lastTransitionTime"] = since.into();
         condition["reason"] = (*reason).into();
@@ -168,7 +233,10 @@ fn status_of(kind: &str, object: &Value, generation: i64, phase: &Phase, now: &s
         "StatefulSet" => stateful_set(object, generation, phase),
         "DaemonSet" => daemon_set(generation, phase),
         "ReplicaSet" => {
-            let replicas = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+            let replicas = object
+                .pointer("/spec/replicas")
+                .and_then(Value::as_i64)
+                .unwrap_or(1);
             let ready = if *phase == Phase::Ready { replicas } else { 0 };
             json!({"replicas": replicas, "fullyLabeledReplicas": replicas, "readyReplicas": ready, "availableReplicas": ready, "observedGeneration": generation})
         }
@@ -176,7 +244,10 @@ fn status_of(kind: &str, object: &Value, generation: i64, phase: &Phase, now: &s
         "Pod" => pod(object, phase, now),
         "PersistentVolumeClaim" => match phase {
             Phase::Ready => {
-                let capacity = object.pointer("/spec/resources/requests").cloned().unwrap_or_default();
+                let capacity = object
+                    .pointer("/spec/resources/requests")
+                    .cloned()
+                    .unwrap_or_default();
                 json!({"phase": "Bound", "accessModes": object["spec"]["accessModes"], "capacity": capacity})
             }
             _ => json!({"phase": "Pending"}),
@@ -189,29 +260,69 @@ fn status_of(kind: &str, object: &Value, generation: i64, phase: &Phase, now: &s
 }
 
 fn deployment(object: &Value, generation: i64, phase: &Phase, now: &str) -> Value {
-    let replicas = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let replicas = object
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(1);
     let name = text(object, "/metadata/name");
     let set = format!("{name}-{}", short_hash(&object["spec"]["template"]));
-    let available_before = object.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or(0);
+    let available_before = object
+        .pointer("/status/availableReplicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     let ready = *phase == Phase::Ready || replicas == 0;
-    let available = if ready { replicas } else { available_before.min(replicas) };
+    let available = if ready {
+        replicas
+    } else {
+        available_before.min(replicas)
+    };
     // While old replicas still serve, none is updated; from nothing, all are, but unavailable.
-    let updated = if ready || available_before == 0 { replicas } else { 0 };
+    let updated = if ready || available_before == 0 {
+        replicas
+    } else {
+        0
+    };
     let enough = ready || available >= replicas;
     let availability = if enough {
-        ("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        (
+            "Available",
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.",
+        )
     } else {
-        ("Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        (
+            "Available",
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+        )
     };
     let done = format!("ReplicaSet {set:?} has successfully progressed.");
     let going = format!("ReplicaSet {set:?} is progressing.");
     let progress = match phase {
-        _ if ready => ("Progressing", "True", "NewReplicaSetAvailable", done.as_str()),
-        Phase::Failed(message) => ("Progressing", "False", "ProgressDeadlineExceeded", message.as_str()),
+        _ if ready => (
+            "Progressing",
+            "True",
+            "NewReplicaSetAvailable",
+            done.as_str(),
+        ),
+        Phase::Failed(message) => (
+            "Progressing",
+            "False",
+            "ProgressDeadlineExceeded",
+            message.as_str(),
+        ),
         _ => ("Progressing", "True", "ReplicaSetUpdated", going.as_str()),
     };
     let mut status = json!({"observedGeneration": generation});
-    for (key, value) in [("replicas", replicas), ("updatedReplicas", updated), ("readyReplicas", available), ("availableReplicas", available), ("unavailableReplicas", replicas - available)] {
+    for (key, value) in [
+        ("replicas", replicas),
+        ("updatedReplicas", updated),
+        ("readyReplicas", available),
+        ("availableReplicas", available),
+        ("unavailableReplicas", replicas - available),
+    ] {
         if value > 0 {
             status[key] = value.into();
         }
@@ -223,19 +334,38 @@ fn deployment(object: &Value, generation: i64, phase: &Phase, now: &str) -> Valu
 /// Ten characters that stand for a template, as in the names of replica sets.
 fn short_hash(template: &Value) -> String {
     // FNV-1a: stable between runs, and nothing depends on its strength.
-    let hash = template.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = template
+        .to_string()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     format!("{:010x}", hash & 0xff_ffff_ffff)
 }
 
 fn stateful_set(object: &Value, generation: i64, phase: &Phase) -> Value {
-    let replicas = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-    let revision = format!("{}-{}", text(object, "/metadata/name"), short_hash(&object["spec"]["template"]));
-    let current = object.pointer("/status/currentRevision").cloned().unwrap_or_else(|| revision.clone().into());
+    let replicas = object
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(1);
+    let revision = format!(
+        "{}-{}",
+        text(object, "/metadata/name"),
+        short_hash(&object["spec"]["template"])
+    );
+    let current = object
+        .pointer("/status/currentRevision")
+        .cloned()
+        .unwrap_or_else(|| revision.clone().into());
     if *phase == Phase::Ready {
         return json!({"observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas, "currentReplicas": replicas, "updatedReplicas": replicas,
                       "currentRevision": revision, "updateRevision": revision, "collisionCount": 0, "availableReplicas": replicas});
     }
-    let before = object.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0).min(replicas);
+    let before = object
+        .pointer("/status/readyReplicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(0)
+        .min(replicas);
     let updated = i64::from(before == 0).min(replicas);
     json!({"observedGeneration": generation, "replicas": before.max(updated), "readyReplicas": before, "currentReplicas": before.max(updated), "updatedReplicas": updated,
            "currentRevision": current, "updateRevision": revision, "collisionCount": 0, "availableReplicas": before})
@@ -244,26 +374,52 @@ fn stateful_set(object: &Value, generation: i64, phase: &Phase) -> Value {
 fn daemon_set(generation: i64, phase: &Phase) -> Value {
     let ready = i64::from(*phase == Phase::Ready);
     let mut status = json!({"currentNumberScheduled": 1, "numberMisscheduled": 0, "desiredNumberScheduled": 1, "numberReady": ready, "observedGeneration": generation, "updatedNumberScheduled": 1});
-    status[if ready == 1 { "numberAvailable" } else { "numberUnavailable" }] = 1.into();
+    status[if ready == 1 {
+        "numberAvailable"
+    } else {
+        "numberUnavailable"
+    }] = 1.into();
     status
 }
 
 fn job(object: &Value, phase: &Phase, now: &str) -> Value {
-    let start = object.pointer("/status/startTime").and_then(Value::as_str).unwrap_or(now);
+    let start = object
+        .pointer("/status/startTime")
+        .and_then(Value::as_str)
+        .unwrap_or(now);
     if object.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
         return json!({"conditions": conditions(object, now, &[("Suspended", "True", "JobSuspended", "Job suspended")], false)});
     }
-    let completions = object.pointer("/spec/completions").and_then(Value::as_i64).unwrap_or(1);
+    let completions = object
+        .pointer("/spec/completions")
+        .and_then(Value::as_i64)
+        .unwrap_or(1);
     match phase {
-        Phase::Progressing => json!({"startTime": start, "active": 1, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}}),
+        Phase::Progressing => {
+            json!({"startTime": start, "active": 1, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}})
+        }
         Phase::Ready => {
             let message = "Reached expected number of succeeded pods";
-            let wanted = [("SuccessCriteriaMet", "True", "CompletionsReached", message), ("Complete", "True", "CompletionsReached", message)];
-            let finished = object.pointer("/status/completionTime").and_then(Value::as_str).unwrap_or(now);
+            let wanted = [
+                ("SuccessCriteriaMet", "True", "CompletionsReached", message),
+                ("Complete", "True", "CompletionsReached", message),
+            ];
+            let finished = object
+                .pointer("/status/completionTime")
+                .and_then(Value::as_str)
+                .unwrap_or(now);
             json!({"conditions": conditions(object, now, &wanted, false), "startTime": start, "completionTime": finished, "succeeded": completions, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}})
         }
         Phase::Failed(message) => {
-            let wanted = [("FailureTarget", "True", "BackoffLimitExceeded", message.as_str()), ("Failed", "True", "BackoffLimitExceeded", message.as_str())];
+            let wanted = [
+                (
+                    "FailureTarget",
+                    "True",
+                    "BackoffLimitExceeded",
+                    message.as_str(),
+                ),
+                ("Failed", "True", "BackoffLimitExceeded", message.as_str()),
+            ];
             json!({"conditions": conditions(object, now, &wanted, false), "startTime": start, "failed": 1, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}})
         }
     }
@@ -273,7 +429,12 @@ fn pod(object: &Value, phase: &Phase, now: &str) -> Value {
     let ready = *phase == Phase::Ready;
     let yes = if ready { "True" } else { "False" };
     let reason = if ready { "" } else { "ContainersNotReady" };
-    let wanted = [("PodScheduled", "True", "", ""), ("Initialized", "True", "", ""), ("ContainersReady", yes, reason, ""), ("Ready", yes, reason, "")];
+    let wanted = [
+        ("PodScheduled", "True", "", ""),
+        ("Initialized", "True", "", ""),
+        ("ContainersReady", yes, reason, ""),
+        ("Ready", yes, reason, ""),
+    ];
     let once = text(object, "/spec/restartPolicy") != "Always";
     let phase_text = match phase {
         Phase::Failed(_) => "Failed",
@@ -281,7 +442,10 @@ fn pod(object: &Value, phase: &Phase, now: &str) -> Value {
         Phase::Ready => "Running",
         Phase::Progressing => "Pending",
     };
-    let start = object.pointer("/status/startTime").and_then(Value::as_str).unwrap_or(now);
+    let start = object
+        .pointer("/status/startTime")
+        .and_then(Value::as_str)
+        .unwrap_or(now);
     let mut status = json!({"phase": phase_text, "conditions": conditions(object, now, &wanted, false), "startTime": start, "qosClass": object["status"]["qosClass"]});
     if let Phase::Failed(message) = phase {
         status["message"] = message.clone().into();

@@ -77,7 +77,11 @@ impl Writer<'_> {
         ManagerKey {
             name: self.manager.to_owned(),
             applied,
-            version: if applied { String::new() } else { self.version.to_owned() },
+            version: if applied {
+                String::new()
+            } else {
+                self.version.to_owned()
+            },
             subresource: self.subresource.to_owned(),
         }
     }
@@ -87,36 +91,78 @@ impl Managers {
     /// Reads `metadata.managedFields`; entries that cannot be read are an error.
     pub(crate) fn of(object: &Value) -> Result<Managers, String> {
         let mut managers = Managers::default();
-        let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+        let entries = object
+            .pointer("/metadata/managedFields")
+            .and_then(Value::as_array);
         for entry in entries.into_iter().flatten() {
-            let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = |name: &str| {
+                entry
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             let applied = match text("operation").as_str() {
                 "Apply" => true,
                 "Update" => false,
-                other => return Err(format!("metadata.managedFields: unknown operation {other:?}")),
+                other => {
+                    return Err(format!(
+                        "metadata.managedFields: unknown operation {other:?}"
+                    ));
+                }
             };
-            let fields = FieldSet::from_json(entry.get("fieldsV1").unwrap_or(&json!({}))).ok_or("metadata.managedFields: fieldsV1 cannot be read")?;
+            let fields = FieldSet::from_json(entry.get("fieldsV1").unwrap_or(&json!({})))
+                .ok_or("metadata.managedFields: fieldsV1 cannot be read")?;
             let version = text("apiVersion");
-            let key = ManagerKey { name: text("manager"), applied, version: if applied { String::new() } else { version.clone() }, subresource: text("subresource") };
+            let key = ManagerKey {
+                name: text("manager"),
+                applied,
+                version: if applied {
+                    String::new()
+                } else {
+                    version.clone()
+                },
+                subresource: text("subresource"),
+            };
             let time = entry.get("time").and_then(Value::as_str).map(str::to_owned);
-            managers.entries.insert(key, Owned { version, fields, time });
+            managers.entries.insert(
+                key,
+                Owned {
+                    version,
+                    fields,
+                    time,
+                },
+            );
         }
         Ok(managers)
     }
 
     /// Writes `metadata.managedFields`.
     pub(crate) fn write(&self, object: &mut Value) {
-        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+            return;
+        };
         if self.entries.is_empty() {
             metadata.shift_remove("managedFields");
             return;
         }
         let mut sorted: Vec<(&ManagerKey, &Owned)> = self.entries.iter().collect();
-        sorted.sort_by(|(a, x), (b, y)| (!a.applied, &x.time, &a.name, &x.version, &a.subresource).cmp(&(!b.applied, &y.time, &b.name, &y.version, &b.subresource)));
+        sorted.sort_by(|(a, x), (b, y)| {
+            (!a.applied, &x.time, &a.name, &x.version, &a.subresource).cmp(&(
+                !b.applied,
+                &y.time,
+                &b.name,
+                &y.version,
+                &b.subresource,
+            ))
+        });
         let entries = sorted.into_iter().map(|(key, owned)| {
             let mut entry = Map::new();
             entry.insert("manager".into(), key.name.clone().into());
-            entry.insert("operation".into(), if key.applied { "Apply" } else { "Update" }.into());
+            entry.insert(
+                "operation".into(),
+                if key.applied { "Apply" } else { "Update" }.into(),
+            );
             entry.insert("apiVersion".into(), owned.version.clone().into());
             if let Some(time) = &owned.time {
                 entry.insert("time".into(), time.clone().into());
@@ -135,7 +181,12 @@ impl Managers {
     /// The same managers with the same fields, whenever they wrote.
     pub(crate) fn same_fields(&self, other: &Managers) -> bool {
         self.entries.len() == other.entries.len()
-            && self.entries.iter().all(|(key, owned)| other.entries.get(key).is_some_and(|o| o.fields == owned.fields && o.version == owned.version))
+            && self.entries.iter().all(|(key, owned)| {
+                other
+                    .entries
+                    .get(key)
+                    .is_some_and(|o| o.fields == owned.fields && o.version == owned.version)
+            })
     }
 }
 
@@ -184,7 +235,15 @@ pub(crate) fn empty_object(schema: &Schema, identity: &Value) -> Value {
 }
 
 /// Takes from the other managers what a change touches. Without force, touching what another owns is a conflict.
-fn settle(schema: SchemaRef<'_>, old: &Value, new: &Value, managers: &mut Managers, own: &ManagerKey, force: bool, reset: &FieldSet) -> Result<typed::Comparison, ApplyError> {
+fn settle(
+    schema: SchemaRef<'_>,
+    old: &Value,
+    new: &Value,
+    managers: &mut Managers,
+    own: &ManagerKey,
+    force: bool,
+    reset: &FieldSet,
+) -> Result<typed::Comparison, ApplyError> {
     let mut comparison = typed::compare(schema, old, new);
     comparison.added = comparison.added.difference_deep(reset);
     comparison.modified = comparison.modified.difference_deep(reset);
@@ -193,15 +252,30 @@ fn settle(schema: SchemaRef<'_>, old: &Value, new: &Value, managers: &mut Manage
     let mut conflicts = Vec::new();
     for (key, owned) in managers.entries.iter().filter(|(key, _)| *key != own) {
         let manager = printed(key, owned);
-        conflicts.extend(owned.fields.intersection(&touched).paths().into_iter().map(|field| Conflict { manager: manager.clone(), field }));
+        conflicts.extend(
+            owned
+                .fields
+                .intersection(&touched)
+                .paths()
+                .into_iter()
+                .map(|field| Conflict {
+                    manager: manager.clone(),
+                    field,
+                }),
+        );
     }
     if !force && !conflicts.is_empty() {
         return Err(ApplyError::Conflicts(conflicts));
     }
     for (_, owned) in managers.entries.iter_mut().filter(|(key, _)| *key != own) {
-        owned.fields = owned.fields.difference(&touched).difference(&comparison.removed);
+        owned.fields = owned
+            .fields
+            .difference(&touched)
+            .difference(&comparison.removed);
     }
-    managers.entries.retain(|key, owned| key == own || !owned.fields.is_empty());
+    managers
+        .entries
+        .retain(|key, owned| key == own || !owned.fields.is_empty());
     Ok(comparison)
 }
 
@@ -217,17 +291,37 @@ fn printed(key: &ManagerKey, owned: &Owned) -> String {
 }
 
 /// Records what an update, a patch or a creation changed.
-pub(crate) fn update(schema: &Schema, live: &Value, new: &Value, managers: &mut Managers, writer: &Writer<'_>) {
+pub(crate) fn update(
+    schema: &Schema,
+    live: &Value,
+    new: &Value,
+    managers: &mut Managers,
+    writer: &Writer<'_>,
+) {
     let root = schema.root();
     let (old, new) = (without_managed_fields(live), without_managed_fields(new));
-    let current = ManagerKey { name: "\u{0}current".into(), applied: false, version: writer.version.to_owned(), subresource: String::new() };
-    let Ok(comparison) = settle(root, &old, &new, managers, &current, true, writer.reset) else { return };
-    let taken = comparison.modified.union(&comparison.added).difference(strip_set());
+    let current = ManagerKey {
+        name: "\u{0}current".into(),
+        applied: false,
+        version: writer.version.to_owned(),
+        subresource: String::new(),
+    };
+    let Ok(comparison) = settle(root, &old, &new, managers, &current, true, writer.reset) else {
+        return;
+    };
+    let taken = comparison
+        .modified
+        .union(&comparison.added)
+        .difference(strip_set());
     if taken.is_empty() {
         return;
     }
     let key = writer.key(false);
-    let entry = managers.entries.entry(key).or_insert_with(|| Owned { version: writer.version.to_owned(), fields: FieldSet::default(), time: None });
+    let entry = managers.entries.entry(key).or_insert_with(|| Owned {
+        version: writer.version.to_owned(),
+        fields: FieldSet::default(),
+        time: None,
+    });
     entry.fields = entry.fields.union(&taken);
     entry.time = Some(writer.now.to_owned());
     cap(managers);
@@ -235,41 +329,88 @@ pub(crate) fn update(schema: &Schema, live: &Value, new: &Value, managers: &mut 
 
 /// Folds the oldest updaters into one entry where there are too many.
 fn cap(managers: &mut Managers) {
-    let mut updaters: Vec<(Option<String>, ManagerKey)> =
-        managers.entries.iter().filter(|(key, _)| !key.applied && key.subresource.is_empty()).map(|(key, owned)| (owned.time.clone(), key.clone())).collect();
+    let mut updaters: Vec<(Option<String>, ManagerKey)> = managers
+        .entries
+        .iter()
+        .filter(|(key, _)| !key.applied && key.subresource.is_empty())
+        .map(|(key, owned)| (owned.time.clone(), key.clone()))
+        .collect();
     if updaters.len() <= MAX_UPDATE_MANAGERS {
         return;
     }
     updaters.sort();
     let fold = updaters.len() + 1 - MAX_UPDATE_MANAGERS;
     for (_, key) in updaters.into_iter().take(fold) {
-        let Some(owned) = managers.entries.remove(&key) else { continue };
-        let bucket = ManagerKey { name: ANCIENT.into(), applied: false, version: owned.version.clone(), subresource: String::new() };
-        let entry = managers.entries.entry(bucket).or_insert_with(|| Owned { version: owned.version.clone(), fields: FieldSet::default(), time: None });
+        let Some(owned) = managers.entries.remove(&key) else {
+            continue;
+        };
+        let bucket = ManagerKey {
+            name: ANCIENT.into(),
+            applied: false,
+            version: owned.version.clone(),
+            subresource: String::new(),
+        };
+        let entry = managers.entries.entry(bucket).or_insert_with(|| Owned {
+            version: owned.version.clone(),
+            fields: FieldSet::default(),
+            time: None,
+        });
         entry.fields = entry.fields.union(&owned.fields);
         entry.time = entry.time.take().max(owned.time);
     }
 }
 
 /// Applies a configuration. Gives the new object, without its `managedFields`, or nothing where the live one stays as it is.
-pub(crate) fn apply(schema: &Schema, live: &Value, config: &Value, managers: &mut Managers, writer: &Writer<'_>, force: bool) -> Result<Option<Value>, ApplyError> {
+pub(crate) fn apply(
+    schema: &Schema,
+    live: &Value,
+    config: &Value,
+    managers: &mut Managers,
+    writer: &Writer<'_>,
+    force: bool,
+) -> Result<Option<Value>, ApplyError> {
     let root = schema.root();
-    if config.pointer("/metadata/managedFields").is_some_and(|m| !m.is_null()) {
-        return Err(ApplyError::BadRequest("metadata.managedFields must be nil".into()));
+    if config
+        .pointer("/metadata/managedFields")
+        .is_some_and(|m| !m.is_null())
+    {
+        return Err(ApplyError::BadRequest(
+            "metadata.managedFields must be nil".into(),
+        ));
     }
-    if let Some(first) = typed::validate(root, config, false).into_iter().reduce(|a, b| format!("{a}\n  {b}")) {
+    if let Some(first) = typed::validate(root, config, false)
+        .into_iter()
+        .reduce(|a, b| format!("{a}\n  {b}"))
+    {
         return Err(ApplyError::Typed(first));
     }
     let live = without_managed_fields(live);
     if managers.entries.is_empty() {
-        let before = Writer { manager: BEFORE_FIRST_APPLY, subresource: "", ..writer.clone() };
-        update(schema, &empty_object(schema, config), &live, managers, &before);
+        let before = Writer {
+            manager: BEFORE_FIRST_APPLY,
+            subresource: "",
+            ..writer.clone()
+        };
+        update(
+            schema,
+            &empty_object(schema, config),
+            &live,
+            managers,
+            &before,
+        );
     }
     let own = writer.key(true);
     let last = managers.entries.get(&own).cloned();
     let merged = typed::merge(root, Some(&live), Some(config)).unwrap_or_default();
     let fields = typed::field_set(root, config).difference_deep(writer.reset);
-    managers.entries.insert(own.clone(), Owned { version: writer.version.to_owned(), fields, time: last.as_ref().and_then(|l| l.time.clone()) });
+    managers.entries.insert(
+        own.clone(),
+        Owned {
+            version: writer.version.to_owned(),
+            fields,
+            time: last.as_ref().and_then(|l| l.time.clone()),
+        },
+    );
     let new = prune(root, merged, managers, last.as_ref());
     settle(root, &live, &new, managers, &own, force, writer.reset)?;
     if let Some(owned) = managers.entries.get_mut(&own) {
@@ -286,16 +427,31 @@ pub(crate) fn apply(schema: &Schema, live: &Value, config: &Value, managers: &mu
 
 /// Removes what the applier set last time, sets no more, and nobody else owns.
 fn prune(schema: SchemaRef<'_>, merged: Value, managers: &Managers, last: Option<&Owned>) -> Value {
-    let Some(last) = last.filter(|l| !l.fields.is_empty()) else { return merged };
+    let Some(last) = last.filter(|l| !l.fields.is_empty()) else {
+        return merged;
+    };
     let named = |set: &FieldSet| set.with_named_fields(Some(schema));
     let last_fields = named(&last.fields);
     let pruned = typed::remove(schema, &merged, &last_fields);
-    let managed = managers.entries.values().fold(FieldSet::default(), |all, owned| all.union(&owned.fields));
+    let managed = managers
+        .entries
+        .values()
+        .fold(FieldSet::default(), |all, owned| all.union(&owned.fields));
     let merged_set = named(&typed::field_set(schema, &merged));
     let pruned_set = named(&typed::field_set(schema, &pruned));
-    let pruned = typed::remove(schema, &merged, &merged_set.difference(&pruned_set.union(&named(&managed))));
+    let pruned = typed::remove(
+        schema,
+        &merged,
+        &merged_set.difference(&pruned_set.union(&named(&managed))),
+    );
     let pruned_set = named(&typed::field_set(schema, &pruned));
-    typed::remove(schema, &merged, &merged_set.difference(&pruned_set).intersection(&last_fields))
+    typed::remove(
+        schema,
+        &merged,
+        &merged_set
+            .difference(&pruned_set)
+            .intersection(&last_fields),
+    )
 }
 
 #[cfg(test)]
@@ -304,11 +460,24 @@ mod tests {
     use crate::sim::schema::built_in;
 
     fn schema(kind: &str) -> Schema {
-        Schema::BuiltIn(built_in().kinds.iter().find(|k| k.kind == kind).unwrap().node)
+        Schema::BuiltIn(
+            built_in()
+                .kinds
+                .iter()
+                .find(|k| k.kind == kind)
+                .unwrap()
+                .node,
+        )
     }
 
     fn writer<'a>(manager: &'a str, reset: &'a FieldSet) -> Writer<'a> {
-        Writer { manager, subresource: "", version: "v1", now: "2026-01-01T00:00:00Z", reset }
+        Writer {
+            manager,
+            subresource: "",
+            version: "v1",
+            now: "2026-01-01T00:00:00Z",
+            reset,
+        }
     }
 
     fn config(data: Value) -> Value {
@@ -320,10 +489,36 @@ mod tests {
         let (schema, reset) = (schema("ConfigMap"), FieldSet::default());
         let mut managers = Managers::default();
         let empty = empty_object(&schema, &config(json!({})));
-        let first = apply(&schema, &empty, &config(json!({"a": "1", "b": "2", "c": "3"})), &mut managers, &writer("one", &reset), false).unwrap().unwrap();
-        let both = apply(&schema, &first, &config(json!({"b": "2"})), &mut managers, &writer("two", &reset), false).unwrap();
+        let first = apply(
+            &schema,
+            &empty,
+            &config(json!({"a": "1", "b": "2", "c": "3"})),
+            &mut managers,
+            &writer("one", &reset),
+            false,
+        )
+        .unwrap()
+        .unwrap();
+        let both = apply(
+            &schema,
+            &first,
+            &config(json!({"b": "2"})),
+            &mut managers,
+            &writer("two", &reset),
+            false,
+        )
+        .unwrap();
         assert!(both.is_none(), "the same value is owned together");
-        let last = apply(&schema, &first, &config(json!({"a": "1"})), &mut managers, &writer("one", &reset), false).unwrap().unwrap();
+        let last = apply(
+            &schema,
+            &first,
+            &config(json!({"a": "1"})),
+            &mut managers,
+            &writer("one", &reset),
+            false,
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(last["data"], json!({"a": "1", "b": "2"}));
     }
 
@@ -333,14 +528,45 @@ mod tests {
         let mut managers = Managers::default();
         let empty = empty_object(&schema, &config(json!({})));
         let live = config(json!({"a": "1"}));
-        update(&schema, &empty, &live, &mut managers, &writer("kubectl-edit", &reset));
-        let refused = apply(&schema, &live, &config(json!({"a": "2"})), &mut managers.clone(), &writer("one", &reset), false);
-        let Err(ApplyError::Conflicts(conflicts)) = refused else { panic!("{refused:?}") };
-        assert_eq!((conflicts[0].manager.as_str(), conflicts[0].field.as_str()), ("\"kubectl-edit\" using v1", ".data.a"));
-        let forced = apply(&schema, &live, &config(json!({"a": "2"})), &mut managers, &writer("one", &reset), true).unwrap().unwrap();
+        update(
+            &schema,
+            &empty,
+            &live,
+            &mut managers,
+            &writer("kubectl-edit", &reset),
+        );
+        let refused = apply(
+            &schema,
+            &live,
+            &config(json!({"a": "2"})),
+            &mut managers.clone(),
+            &writer("one", &reset),
+            false,
+        );
+        let Err(ApplyError::Conflicts(conflicts)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(
+            (conflicts[0].manager.as_str(), conflicts[0].field.as_str()),
+            ("\"kubectl-edit\" using v1", ".data.a")
+        );
+        let forced = apply(
+            &schema,
+            &live,
+            &config(json!({"a": "2"})),
+            &mut managers,
+            &writer("one", &reset),
+            true,
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(forced["data"]["a"], "2");
         let names: Vec<&str> = managers.entries.keys().map(|k| k.name.as_str()).collect();
-        assert_eq!(names, ["kubectl-edit", "one"], "the editor keeps what was not forced: the map itself");
+        assert_eq!(
+            names,
+            ["kubectl-edit", "one"],
+            "the editor keeps what was not forced: the map itself"
+        );
     }
 
     #[test]
@@ -348,9 +574,18 @@ mod tests {
         let (schema, reset) = (schema("ConfigMap"), FieldSet::default());
         let mut managers = Managers::default();
         let mut object = config(json!({"a": "1"}));
-        update(&schema, &empty_object(&schema, &object), &object, &mut managers, &writer("x", &reset));
+        update(
+            &schema,
+            &empty_object(&schema, &object),
+            &object,
+            &mut managers,
+            &writer("x", &reset),
+        );
         managers.write(&mut object);
         assert_eq!(Managers::of(&object).unwrap(), managers);
-        assert_eq!(object["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:data": {".": {}, "f:a": {}}}));
+        assert_eq!(
+            object["metadata"]["managedFields"][0]["fieldsV1"],
+            json!({"f:data": {".": {}, "f:a": {}}})
+        );
     }
 }

@@ -41,7 +41,9 @@ impl Ord for Element {
 
 fn compare_keys(a: &[(String, Value)], b: &[(String, Value)]) -> Ordering {
     for ((name_a, value_a), (name_b, value_b)) in a.iter().zip(b) {
-        let order = name_a.cmp(name_b).then_with(|| compare_values(value_a, value_b));
+        let order = name_a
+            .cmp(name_b)
+            .then_with(|| compare_values(value_a, value_b));
         if order != Ordering::Equal {
             return order;
         }
@@ -62,11 +64,16 @@ fn compare_values(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => a.cmp(&b),
-            _ => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
+            _ => a
+                .as_f64()
+                .partial_cmp(&b.as_f64())
+                .unwrap_or(Ordering::Equal),
         },
         (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        _ => rank(a).cmp(&rank(b)).then_with(|| a.to_string().cmp(&b.to_string())),
+        _ => rank(a)
+            .cmp(&rank(b))
+            .then_with(|| a.to_string().cmp(&b.to_string())),
     }
 }
 
@@ -97,7 +104,9 @@ impl Element {
         match kind {
             "f" => Some(Element::Field(rest.to_owned())),
             "k" => {
-                let Value::Object(map) = serde_json::from_str(rest).ok()? else { return None };
+                let Value::Object(map) = serde_json::from_str(rest).ok()? else {
+                    return None;
+                };
                 let mut keys: Vec<(String, Value)> = map.into_iter().collect();
                 keys.sort_by(|a, b| a.0.cmp(&b.0));
                 Some(Element::Key(keys))
@@ -114,7 +123,10 @@ impl fmt::Display for Element {
         match self {
             Element::Field(name) => write!(f, ".{name}"),
             Element::Key(keys) => {
-                let parts: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let parts: Vec<String> = keys
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
                 write!(f, "[{}]", parts.join(","))
             }
             Element::Value(value) => write!(f, "[={value}]"),
@@ -140,14 +152,19 @@ impl FieldSet {
     pub(crate) fn of_fields(paths: &[&[&str]]) -> FieldSet {
         let mut set = FieldSet::default();
         for path in paths {
-            let path: Vec<Element> = path.iter().map(|name| Element::Field((*name).to_owned())).collect();
+            let path: Vec<Element> = path
+                .iter()
+                .map(|name| Element::Field((*name).to_owned()))
+                .collect();
             set.insert(&path);
         }
         set
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.nodes.values().all(|node| !node.member && node.below.is_empty())
+        self.nodes
+            .values()
+            .all(|node| !node.member && node.below.is_empty())
     }
 
     /// Adds a path; the empty path means the whole object, which nobody owns.
@@ -155,7 +172,12 @@ impl FieldSet {
         match path {
             [] => {}
             [last] => self.nodes.entry(last.clone()).or_default().member = true,
-            [first, rest @ ..] => self.nodes.entry(first.clone()).or_default().below.insert(rest),
+            [first, rest @ ..] => self
+                .nodes
+                .entry(first.clone())
+                .or_default()
+                .below
+                .insert(rest),
         }
     }
 
@@ -166,16 +188,31 @@ impl FieldSet {
 
     /// What is below a step.
     pub(crate) fn below(&self, element: &Element) -> Option<&FieldSet> {
-        self.nodes.get(element).map(|node| &node.below).filter(|set| !set.is_empty())
+        self.nodes
+            .get(element)
+            .map(|node| &node.below)
+            .filter(|set| !set.is_empty())
     }
 
     fn combine(&self, other: &FieldSet, keep: fn(bool, bool) -> bool) -> FieldSet {
-        static EMPTY: SetNode = SetNode { member: false, below: FieldSet { nodes: BTreeMap::new() } };
+        static EMPTY: SetNode = SetNode {
+            member: false,
+            below: FieldSet {
+                nodes: BTreeMap::new(),
+            },
+        };
         let mut nodes = BTreeMap::new();
-        for element in self.nodes.keys().chain(other.nodes.keys().filter(|e| !self.nodes.contains_key(e))) {
+        for element in self
+            .nodes
+            .keys()
+            .chain(other.nodes.keys().filter(|e| !self.nodes.contains_key(e)))
+        {
             let a = self.nodes.get(element).unwrap_or(&EMPTY);
             let b = other.nodes.get(element).unwrap_or(&EMPTY);
-            let node = SetNode { member: keep(a.member, b.member), below: a.below.combine(&b.below, keep) };
+            let node = SetNode {
+                member: keep(a.member, b.member),
+                below: a.below.combine(&b.below, keep),
+            };
             if node.member || !node.below.nodes.is_empty() {
                 nodes.insert(element.clone(), node);
             }
@@ -204,7 +241,13 @@ impl FieldSet {
                 Some(gone) => {
                     let below = node.below.difference_deep(&gone.below);
                     if node.member || !below.nodes.is_empty() {
-                        nodes.insert(element.clone(), SetNode { member: node.member, below });
+                        nodes.insert(
+                            element.clone(),
+                            SetNode {
+                                member: node.member,
+                                below,
+                            },
+                        );
                     }
                 }
                 None => {
@@ -216,18 +259,31 @@ impl FieldSet {
     }
 
     /// The same set with every declared field that has members below it as a member itself.
-    pub(crate) fn with_named_fields(&self, schema: Option<crate::sim::schema::SchemaRef<'_>>) -> FieldSet {
+    pub(crate) fn with_named_fields(
+        &self,
+        schema: Option<crate::sim::schema::SchemaRef<'_>>,
+    ) -> FieldSet {
         use crate::sim::schema::Node;
         let nodes = self.nodes.iter().map(|(element, node)| {
             let (child, named) = match (element, schema.map(|s| (s, s.node()))) {
                 (Element::Field(name), Some((s, _))) => (s.child(name), s.has_field(name)),
-                (Element::Key(_), Some((s, Node::List { element, .. }))) => (Some(s.at(*element)), false),
+                (Element::Key(_), Some((s, Node::List { element, .. }))) => {
+                    (Some(s.at(*element)), false)
+                }
                 _ => (None, false),
             };
             let member = node.member || (named && !node.below.nodes.is_empty());
-            (element.clone(), SetNode { member, below: node.below.with_named_fields(child) })
+            (
+                element.clone(),
+                SetNode {
+                    member,
+                    below: node.below.with_named_fields(child),
+                },
+            )
         });
-        FieldSet { nodes: nodes.collect() }
+        FieldSet {
+            nodes: nodes.collect(),
+        }
     }
 
     /// Calls back with every member, in order.
@@ -252,7 +308,9 @@ impl FieldSet {
         let mut out = Map::new();
         for (element, node) in &self.nodes {
             let mut below = node.below.to_json();
-            if let (true, Value::Object(map)) = (node.member && !node.below.nodes.is_empty(), &mut below) {
+            if let (true, Value::Object(map)) =
+                (node.member && !node.below.nodes.is_empty(), &mut below)
+            {
                 map.shift_insert(0, ".".to_owned(), Value::Object(Map::new()));
             }
             out.insert(element.encode(), below);
@@ -268,7 +326,10 @@ impl FieldSet {
                 continue;
             }
             let below_map = below.as_object()?;
-            let node = SetNode { member: below_map.is_empty() || below_map.contains_key("."), below: FieldSet::from_json(below)? };
+            let node = SetNode {
+                member: below_map.is_empty() || below_map.contains_key("."),
+                below: FieldSet::from_json(below)?,
+            };
             set.nodes.insert(Element::decode(key)?, node);
         }
         Some(set)
@@ -288,7 +349,10 @@ mod tests {
         assert_eq!(set.to_json().to_string().len(), fields.to_string().len());
         assert_eq!(FieldSet::from_json(&set.to_json()), Some(set.clone()));
         let paths = set.paths();
-        assert!(paths.contains(&".spec.ports[port=80,protocol=\"TCP\"].port".to_owned()), "{paths:?}");
+        assert!(
+            paths.contains(&".spec.ports[port=80,protocol=\"TCP\"].port".to_owned()),
+            "{paths:?}"
+        );
     }
 
     #[test]
@@ -297,7 +361,13 @@ mod tests {
         let b = FieldSet::of_fields(&[&["b", "c"], &["d"]]);
         assert_eq!(a.intersection(&b), FieldSet::of_fields(&[&["b", "c"]]));
         assert_eq!(a.difference(&b), FieldSet::of_fields(&[&["a"]]));
-        assert_eq!(a.union(&b), FieldSet::of_fields(&[&["a"], &["b", "c"], &["d"]]));
-        assert_eq!(a.difference_deep(&FieldSet::of_fields(&[&["b"]])), FieldSet::of_fields(&[&["a"]]));
+        assert_eq!(
+            a.union(&b),
+            FieldSet::of_fields(&[&["a"], &["b", "c"], &["d"]])
+        );
+        assert_eq!(
+            a.difference_deep(&FieldSet::of_fields(&[&["b"]])),
+            FieldSet::of_fields(&[&["a"]])
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::check;
 use super::{Arena, Field, Fields, Node, NodeId, Patch, Relation, Scalar};
 use crate::sim::status::FieldError;
 
@@ -20,19 +21,26 @@ pub(crate) struct CustomSchema {
     pub(crate) preserve: bool,
 }
 
-fn flag(schema: &Value, key: &str) -> bool {
+pub(super) fn flag(schema: &Value, key: &str) -> bool {
     schema.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
 
 fn plain(node: NodeId) -> Field {
-    Field { node, optional: true, drop_empty: false, patch: Patch::default() }
+    Field {
+        node,
+        optional: true,
+        drop_empty: false,
+        patch: Patch::default(),
+    }
 }
 
 impl CustomSchema {
     /// Builds the nodes of a version.
     pub(crate) fn new(raw: Option<&Value>) -> CustomSchema {
         let mut arena = Arena::default();
-        let raw = raw.cloned().unwrap_or_else(|| serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
+        let raw = raw.cloned().unwrap_or_else(
+            || serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+        );
         let preserve = flag(&raw, "x-kubernetes-preserve-unknown-fields");
         let mut root = object_fields(&mut arena, &raw);
         let metadata = metadata(&mut arena);
@@ -41,8 +49,17 @@ impl CustomSchema {
         root.insert("kind".into(), plain(text));
         root.insert("metadata".into(), plain(metadata));
         let rest = preserve.then(|| arena.push(Node::Any));
-        let root = arena.push(Node::Object { fields: Arc::new(root), rest, atomic: false });
-        CustomSchema { arena, root, raw, preserve }
+        let root = arena.push(Node::Object {
+            fields: Arc::new(root),
+            rest,
+            atomic: false,
+        });
+        CustomSchema {
+            arena,
+            root,
+            raw,
+            preserve,
+        }
     }
 
     /// Drops what the schema does not declare; gives the paths.
@@ -60,7 +77,7 @@ impl CustomSchema {
     /// What is wrong with an object.
     pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        check_object(object, &self.raw, true, "", &mut errors);
+        check::object(object, &self.raw, true, "", &mut errors);
         errors
     }
 }
@@ -70,31 +87,75 @@ fn metadata(arena: &mut Arena) -> NodeId {
     let number = arena.push(Node::Scalar(Scalar::Integer));
     let boolean = arena.push(Node::Scalar(Scalar::Boolean));
     let any = arena.push(Node::Any);
-    let map = arena.push(Node::Object { fields: Arc::new(Fields::new()), rest: Some(text), atomic: false });
-    let set = arena.push(Node::List { element: text, relation: Relation::Set });
-    let owner: Fields = ["apiVersion", "kind", "name", "uid"].iter().map(|n| ((*n).into(), plain(text))).collect();
+    let map = arena.push(Node::Object {
+        fields: Arc::new(Fields::new()),
+        rest: Some(text),
+        atomic: false,
+    });
+    let set = arena.push(Node::List {
+        element: text,
+        relation: Relation::Set,
+    });
+    let owner: Fields = ["apiVersion", "kind", "name", "uid"]
+        .iter()
+        .map(|n| ((*n).into(), plain(text)))
+        .collect();
     let mut owner = owner;
     owner.insert("controller".into(), plain(boolean));
     owner.insert("blockOwnerDeletion".into(), plain(boolean));
-    let owner = arena.push(Node::Object { fields: Arc::new(owner), rest: None, atomic: true });
-    let owners = arena.push(Node::List { element: owner, relation: Relation::Map(vec![("uid".into(), None)]) });
-    let managed = arena.push(Node::List { element: any, relation: Relation::Atomic });
+    let owner = arena.push(Node::Object {
+        fields: Arc::new(owner),
+        rest: None,
+        atomic: true,
+    });
+    let owners = arena.push(Node::List {
+        element: owner,
+        relation: Relation::Map(vec![("uid".into(), None)]),
+    });
+    let managed = arena.push(Node::List {
+        element: any,
+        relation: Relation::Atomic,
+    });
     let mut fields = Fields::new();
-    for name in ["name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"] {
+    for name in [
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+    ] {
         fields.insert(name.into(), plain(text));
     }
     for name in ["generation", "deletionGracePeriodSeconds"] {
         fields.insert(name.into(), plain(number));
     }
-    for (name, node) in [("labels", map), ("annotations", map), ("ownerReferences", owners), ("finalizers", set), ("managedFields", managed)] {
+    for (name, node) in [
+        ("labels", map),
+        ("annotations", map),
+        ("ownerReferences", owners),
+        ("finalizers", set),
+        ("managedFields", managed),
+    ] {
         fields.insert(name.into(), plain(node));
     }
-    arena.push(Node::Object { fields: Arc::new(fields), rest: None, atomic: false })
+    arena.push(Node::Object {
+        fields: Arc::new(fields),
+        rest: None,
+        atomic: false,
+    })
 }
 
 fn object_fields(arena: &mut Arena, schema: &Value) -> Fields {
     let mut fields = Fields::new();
-    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+    for (name, property) in schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let node = build(arena, property);
         fields.insert(name.as_str().into(), plain(node));
     }
@@ -118,16 +179,26 @@ fn build(arena: &mut Arena, schema: &Value) -> NodeId {
             let rest = match schema.get("additionalProperties") {
                 Some(Value::Object(element)) => Some(build(arena, &Value::Object(element.clone()))),
                 Some(Value::Bool(true)) => Some(arena.push(Node::Any)),
-                _ if flag(schema, "x-kubernetes-preserve-unknown-fields") || fields.is_empty() => Some(arena.push(Node::Any)),
+                _ if flag(schema, "x-kubernetes-preserve-unknown-fields") || fields.is_empty() => {
+                    Some(arena.push(Node::Any))
+                }
                 _ => None,
             };
-            let atomic = schema.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic");
-            Node::Object { fields: Arc::new(fields), rest, atomic }
+            let atomic =
+                schema.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic");
+            Node::Object {
+                fields: Arc::new(fields),
+                rest,
+                atomic,
+            }
         }
         Some("array") => {
             let items = schema.get("items").cloned().unwrap_or_default();
             let element = build(arena, &items);
-            Node::List { element, relation: relation(schema, &items) }
+            Node::List {
+                element,
+                relation: relation(schema, &items),
+            }
         }
         Some("string") => Node::Scalar(Scalar::String),
         Some("integer") => Node::Scalar(Scalar::Integer),
@@ -142,25 +213,46 @@ fn relation(schema: &Value, items: &Value) -> Relation {
     match schema.get("x-kubernetes-list-type").and_then(Value::as_str) {
         Some("set") => Relation::Set,
         Some("map") => {
-            let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            let default = |key: &str| items.pointer(&format!("/properties/{key}/default")).cloned();
+            let keys = schema
+                .get("x-kubernetes-list-map-keys")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str);
+            let default = |key: &str| {
+                items
+                    .pointer(&format!("/properties/{key}/default"))
+                    .cloned()
+            };
             Relation::Map(keys.map(|key| (key.to_owned(), default(key))).collect())
         }
         _ => Relation::Atomic,
     }
 }
 
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
-fn prune_object(value: &mut Value, schema: &Value, root: bool, path: &str, dropped: &mut Vec<String>) {
+fn prune_object(
+    value: &mut Value,
+    schema: &Value,
+    root: bool,
+    path: &str,
+    dropped: &mut Vec<String>,
+) {
     match value {
         Value::Object(map) => {
             let preserve = flag(schema, "x-kubernetes-preserve-unknown-fields");
             let embedded = root || flag(schema, "x-kubernetes-embedded-resource");
             let properties = schema.get("properties").and_then(Value::as_object);
-            let additional = schema.get("additionalProperties").filter(|a| **a != Value::Bool(false));
+            let additional = schema
+                .get("additionalProperties")
+                .filter(|a| **a != Value::Bool(false));
             map.retain(|key, _| {
                 let known = preserve
                     || additional.is_some()
@@ -175,7 +267,10 @@ fn prune_object(value: &mut Value, schema: &Value, root: bool, path: &str, dropp
                 if embedded && key == "metadata" {
                     continue;
                 }
-                if let Some(child) = properties.and_then(|p| p.get(key)).or(additional.filter(|a| a.is_object())) {
+                if let Some(child) = properties
+                    .and_then(|p| p.get(key))
+                    .or(additional.filter(|a| a.is_object()))
+                {
                     prune_object(value, child, false, &join(path, key), dropped);
                 }
             }
@@ -197,7 +292,8 @@ fn fill(value: &mut Value, schema: &Value) {
             let properties = schema.get("properties").and_then(Value::as_object);
             for (key, property) in properties.into_iter().flatten() {
                 if let Some(default) = property.get("default") {
-                    let null_to_default = map.get(key).is_some_and(Value::is_null) && !flag(property, "nullable");
+                    let null_to_default =
+                        map.get(key).is_some_and(Value::is_null) && !flag(property, "nullable");
                     if !map.contains_key(key) || null_to_default {
                         map.insert(key.clone(), default.clone());
                     }
@@ -210,7 +306,12 @@ fn fill(value: &mut Value, schema: &Value) {
                 }
             }
             // A null that the schema does not allow is as if it were not there.
-            map.retain(|key, value| !value.is_null() || properties.and_then(|p| p.get(key)).is_none_or(|p| flag(p, "nullable") || flag(p, "x-kubernetes-preserve-unknown-fields")));
+            map.retain(|key, value| {
+                !value.is_null()
+                    || properties.and_then(|p| p.get(key)).is_none_or(|p| {
+                        flag(p, "nullable") || flag(p, "x-kubernetes-preserve-unknown-fields")
+                    })
+            });
         }
         Value::Array(items) => {
             if let Some(child) = schema.get("items") {
@@ -221,167 +322,12 @@ fn fill(value: &mut Value, schema: &Value) {
     }
 }
 
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(n) if n.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-fn check_object(value: &Value, schema: &Value, root: bool, path: &str, errors: &mut Vec<FieldError>) {
-    if value.is_null() && flag(schema, "nullable") {
-        return;
-    }
-    let body = |text: &str| if path.is_empty() { text.to_owned() } else { format!("{path} in body {text}") };
-    if flag(schema, "x-kubernetes-int-or-string") {
-        if !value.is_i64() && !value.is_string() {
-            errors.push(FieldError::type_invalid(path, type_of(value), &body(&format!("must be of type integer,string: {:?}", type_of(value)))));
-        }
-    } else if let Some(expected) = schema.get("type").and_then(Value::as_str) {
-        let actual = type_of(value);
-        if actual != expected && !(expected == "number" && actual == "integer") {
-            errors.push(FieldError::type_invalid(path, actual, &body(&format!("must be of type {expected}: {actual:?}"))));
-            return;
-        }
-    }
-    if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
-        && !allowed.contains(value)
-    {
-        errors.push(FieldError::not_supported(path, value, allowed));
-    }
-    bounds(value, schema, path, errors);
-    combinations(value, schema, path, errors);
-    match value {
-        Value::Object(map) => {
-            for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-                if !map.contains_key(name) {
-                    errors.push(FieldError::required(&join(path, name), ""));
-                }
-            }
-            let properties = schema.get("properties").and_then(Value::as_object);
-            let additional = schema.get("additionalProperties").filter(|a| a.is_object());
-            for (key, value) in map {
-                if root && matches!(key.as_str(), "metadata" | "apiVersion" | "kind") {
-                    continue;
-                }
-                if let Some(child) = properties.and_then(|p| p.get(key)).or(additional) {
-                    check_object(value, child, false, &join(path, key), errors);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(child) = schema.get("items") {
-                for (i, item) in items.iter().enumerate() {
-                    check_object(item, child, false, &format!("{path}[{i}]"), errors);
-                }
-            }
-            check_duplicates(items, schema, path, errors);
-        }
-        _ => {}
-    }
-}
-
-fn check_duplicates(items: &[Value], schema: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let keys: Vec<&str> = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let identity = |item: &Value| -> Value {
-        if keys.is_empty() { item.clone() } else { keys.iter().map(|k| item.get(*k).cloned().unwrap_or_default()).collect() }
-    };
-    if !matches!(schema.get("x-kubernetes-list-type").and_then(Value::as_str), Some("set" | "map")) {
-        return;
-    }
-    for (i, item) in items.iter().enumerate() {
-        if items[..i].iter().any(|other| identity(other) == identity(item)) {
-            errors.push(FieldError::duplicate(&format!("{path}[{i}]"), item));
-        }
-    }
-}
-
-/// Limits of numbers, lengths and patterns.
-fn bounds(value: &Value, schema: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let limit = |key: &str| schema.get(key).and_then(Value::as_f64);
-    let count = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-    let mut wrong = |text: String| errors.push(FieldError::invalid(path, value, &format!("{path} in body {text}")));
-    if let Some(number) = value.as_f64() {
-        let exclusive = |key: &str| flag(schema, key);
-        if let Some(max) = limit("maximum") {
-            if exclusive("exclusiveMaximum") && number >= max {
-                wrong(format!("should be less than {max}"));
-            } else if number > max {
-                wrong(format!("should be less than or equal to {max}"));
-            }
-        }
-        if let Some(min) = limit("minimum") {
-            if exclusive("exclusiveMinimum") && number <= min {
-                wrong(format!("should be greater than {min}"));
-            } else if number < min {
-                wrong(format!("should be greater than or equal to {min}"));
-            }
-        }
-    }
-    if let Some(text) = value.as_str() {
-        if let Some(min) = count("minLength").filter(|min| text.chars().count() < *min) {
-            wrong(format!("should be at least {min} chars long"));
-        }
-        if let Some(max) = count("maxLength").filter(|max| text.chars().count() > *max) {
-            wrong(format!("should be at most {max} chars long"));
-        }
-        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-            && regex::Regex::new(pattern).is_ok_and(|re| !re.is_match(text))
-        {
-            wrong(format!("should match '{pattern}'"));
-        }
-    }
-    if let Some(items) = value.as_array() {
-        if let Some(min) = count("minItems").filter(|min| items.len() < *min) {
-            wrong(format!("should have at least {min} items"));
-        }
-        if let Some(max) = count("maxItems").filter(|max| items.len() > *max) {
-            wrong(format!("should have at most {max} items"));
-        }
-    }
-    if let Some(max) = count("maxProperties").filter(|max| value.as_object().is_some_and(|o| o.len() > *max)) {
-        wrong(format!("should have at most {max} properties"));
-    }
-}
-
-/// `allOf`, `anyOf`, `oneOf` and `not`, by whether the parts hold.
-fn combinations(value: &Value, schema: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let holds = |part: &Value| {
-        let mut found = Vec::new();
-        check_object(value, part, false, path, &mut found);
-        found.is_empty()
-    };
-    let parts = |key: &str| schema.get(key).and_then(Value::as_array);
-    for part in parts("allOf").into_iter().flatten() {
-        check_object(value, part, false, path, errors);
-    }
-    if flag(schema, "x-kubernetes-int-or-string") {
-        return;
-    }
-    if let Some(any) = parts("anyOf")
-        && !any.iter().any(holds)
-    {
-        errors.push(FieldError::invalid(path, value, &format!("{path} in body must validate at least one schema (anyOf)")));
-    }
-    if let Some(one) = parts("oneOf")
-        && one.iter().filter(|part| holds(part)).count() != 1
-    {
-        errors.push(FieldError::invalid(path, value, &format!("{path} in body must validate one and only one schema (oneOf)")));
-    }
-    if schema.get("not").is_some_and(holds) {
-        errors.push(FieldError::invalid(path, value, &format!("{path} in body must not validate the schema (not)")));
-    }
-}
-
 /// Whether a schema has rules in CEL anywhere.
 pub(crate) fn has_rules(schema: &Value) -> bool {
     match schema {
-        Value::Object(map) => map.contains_key("x-kubernetes-validations") || map.values().any(has_rules),
+        Value::Object(map) => {
+            map.contains_key("x-kubernetes-validations") || map.values().any(has_rules)
+        }
         Value::Array(items) => items.iter().any(has_rules),
         _ => false,
     }

@@ -26,7 +26,9 @@ pub(crate) fn normalise(schema: SchemaRef<'_>, value: Value, findings: &mut Find
 /// The empty object of a kind, as its struct encodes.
 pub(crate) fn zero(schema: SchemaRef<'_>) -> Value {
     match schema.node() {
-        Node::Object { fields, rest: None, .. } => {
+        Node::Object {
+            fields, rest: None, ..
+        } => {
             let mut out = Map::new();
             for (name, field) in fields.iter() {
                 if let Some(value) = absent(schema, field) {
@@ -56,16 +58,32 @@ fn walk(schema: SchemaRef<'_>, value: Value, path: &mut String, findings: &mut F
     match (schema.node(), value) {
         (Node::Any, value) => value,
         (Node::Scalar(kind), value) => scalar(*kind, value, path, findings),
-        (Node::Object { fields, rest: None, .. }, Value::Object(map)) => {
+        (
+            Node::Object {
+                fields, rest: None, ..
+            },
+            Value::Object(map),
+        ) => {
             let fields = std::sync::Arc::clone(fields);
             structure(schema, &fields, map, path, findings)
         }
-        (Node::Object { rest: Some(rest), .. }, Value::Object(map)) => {
+        (
+            Node::Object {
+                rest: Some(rest), ..
+            },
+            Value::Object(map),
+        ) => {
             let element = schema.at(*rest);
             let mut keys: Vec<(String, Value)> = map.into_iter().collect();
             keys.sort_by(|a, b| a.0.cmp(&b.0));
             let walked = keys.into_iter().map(|(key, value)| {
-                let value = within(path, &key, |path| if value.is_null() { zero(element) } else { walk(element, value, path, findings) });
+                let value = within(path, &key, |path| {
+                    if value.is_null() {
+                        zero(element)
+                    } else {
+                        walk(element, value, path, findings)
+                    }
+                });
                 (key, value)
             });
             Value::Object(walked.collect())
@@ -75,7 +93,11 @@ fn walk(schema: SchemaRef<'_>, value: Value, path: &mut String, findings: &mut F
             let walked = items.into_iter().enumerate().map(|(i, item)| {
                 let length = path.len();
                 path.push_str(&format!("[{i}]"));
-                let item = if item.is_null() { zero(element) } else { walk(element, item, path, findings) };
+                let item = if item.is_null() {
+                    zero(element)
+                } else {
+                    walk(element, item, path, findings)
+                };
                 path.truncate(length);
                 item
             });
@@ -83,7 +105,11 @@ fn walk(schema: SchemaRef<'_>, value: Value, path: &mut String, findings: &mut F
         }
         (_, Value::Null) => zero(schema),
         (node, other) => {
-            findings.errors.push(format!("json: cannot unmarshal {} into Go struct field {path} of type {}", json_kind(&other), go_kind(node)));
+            findings.errors.push(format!(
+                "json: cannot unmarshal {} into Go struct field {path} of type {}",
+                json_kind(&other),
+                go_kind(node)
+            ));
             other
         }
     }
@@ -100,7 +126,13 @@ fn within<T>(path: &mut String, key: &str, f: impl FnOnce(&mut String) -> T) -> 
     out
 }
 
-fn structure(schema: SchemaRef<'_>, fields: &super::Fields, mut map: Map<String, Value>, path: &mut String, findings: &mut Findings) -> Value {
+fn structure(
+    schema: SchemaRef<'_>,
+    fields: &super::Fields,
+    mut map: Map<String, Value>,
+    path: &mut String,
+    findings: &mut Findings,
+) -> Value {
     let mut out = Map::new();
     for (name, field) in fields {
         let child = schema.at(field.node);
@@ -108,7 +140,11 @@ fn structure(schema: SchemaRef<'_>, fields: &super::Fields, mut map: Map<String,
             None | Some(Value::Null) => absent(schema, field),
             Some(value) => {
                 let value = within(path, name, |path| walk(child, value, path, findings));
-                if field.drop_empty && is_empty(&value) { None } else { Some(value) }
+                if field.drop_empty && is_empty(&value) {
+                    None
+                } else {
+                    Some(value)
+                }
             }
         };
         if let Some(value) = value {
@@ -134,7 +170,9 @@ fn is_empty(value: &Value) -> bool {
 
 fn scalar(kind: Scalar, value: Value, path: &str, findings: &mut Findings) -> Value {
     let fits = match (kind, &value) {
-        (Scalar::String, Value::String(_)) | (Scalar::Boolean, Value::Bool(_)) | (Scalar::Float, Value::Number(_)) => true,
+        (Scalar::String, Value::String(_))
+        | (Scalar::Boolean, Value::Bool(_))
+        | (Scalar::Float, Value::Number(_)) => true,
         (Scalar::Time | Scalar::MicroTime, Value::Null) => return Value::Null,
         (Scalar::Time | Scalar::MicroTime, Value::String(_)) => true,
         (Scalar::Integer, Value::Number(n)) => n.is_i64() || n.is_u64(),
@@ -148,7 +186,9 @@ fn scalar(kind: Scalar, value: Value, path: &str, findings: &mut Findings) -> Va
             }
         },
         (Scalar::Quantity, Value::String(_) | Value::Number(_)) => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             return match quantity::canonical(&text) {
                 Some(canonical) => Value::from(canonical),
                 None => {
@@ -161,7 +201,10 @@ fn scalar(kind: Scalar, value: Value, path: &str, findings: &mut Findings) -> Va
     };
     if !fits {
         let go = go_kind(&Node::Scalar(kind));
-        findings.errors.push(format!("json: cannot unmarshal {} into Go struct field {path} of type {go}", json_kind(&value)));
+        findings.errors.push(format!(
+            "json: cannot unmarshal {} into Go struct field {path} of type {go}",
+            json_kind(&value)
+        ));
     }
     value
 }
@@ -171,8 +214,14 @@ fn base64_problem(text: &str) -> Option<String> {
     let compact: String = text.chars().filter(|c| *c != '\n' && *c != '\r').collect();
     match base64::engine::general_purpose::STANDARD.decode(&compact) {
         Ok(_) => None,
-        Err(base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol { offset: at, .. }) => Some(format!("illegal base64 data at input byte {at}")),
-        Err(_) => Some(format!("illegal base64 data at input byte {}", compact.len() - compact.len() % 4)),
+        Err(
+            base64::DecodeError::InvalidByte(at, _)
+            | base64::DecodeError::InvalidLastSymbol { offset: at, .. },
+        ) => Some(format!("illegal base64 data at input byte {at}")),
+        Err(_) => Some(format!(
+            "illegal base64 data at input byte {}",
+            compact.len() - compact.len() % 4
+        )),
     }
 }
 
@@ -206,7 +255,12 @@ mod tests {
     use serde_json::json;
 
     fn check(kind: &str, input: Value) -> (Value, Findings) {
-        let node = built_in().kinds.iter().find(|k| k.kind == kind).unwrap().node;
+        let node = built_in()
+            .kinds
+            .iter()
+            .find(|k| k.kind == kind)
+            .unwrap()
+            .node;
         let mut findings = Findings::default();
         let out = normalise(Schema::BuiltIn(node).root(), input, &mut findings);
         (out, findings)
@@ -219,25 +273,43 @@ mod tests {
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "labels": {}},
                    "spec": {"paused": false, "replicas": 0, "template": {"spec": {"containers": [{"name": "c", "env": []}]}}}}),
         );
-        assert!(findings.errors.is_empty() && findings.unknown.is_empty(), "{findings:?}");
+        assert!(
+            findings.errors.is_empty() && findings.unknown.is_empty(),
+            "{findings:?}"
+        );
         assert_eq!(out["metadata"], json!({"name": "a"}));
         assert_eq!(out["spec"]["replicas"], 0, "a pointer keeps its zero");
         assert!(out["spec"].get("paused").is_none());
         assert_eq!(out["spec"]["strategy"], json!({}));
-        assert_eq!(out["spec"]["template"]["spec"]["containers"][0], json!({"name": "c", "resources": {}}));
+        assert_eq!(
+            out["spec"]["template"]["spec"]["containers"][0],
+            json!({"name": "c", "resources": {}})
+        );
         assert_eq!(out["status"], json!({}));
     }
 
     #[test]
     fn unknown_fields_and_wrong_types_are_named() {
-        let (_, findings) = check("Deployment", json!({"spec": {"replicas": "three", "replica": 3}}));
+        let (_, findings) = check(
+            "Deployment",
+            json!({"spec": {"replicas": "three", "replica": 3}}),
+        );
         assert_eq!(findings.unknown, ["spec.replica"]);
-        assert!(findings.errors[0].contains("spec.replicas of type int32"), "{findings:?}");
+        assert!(
+            findings.errors[0].contains("spec.replicas of type int32"),
+            "{findings:?}"
+        );
     }
 
     #[test]
     fn quantities_become_canonical() {
-        let (out, _) = check("Pod", json!({"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "1000m", "memory": 1024}}}]}}));
-        assert_eq!(out["spec"]["containers"][0]["resources"]["limits"], json!({"cpu": "1", "memory": "1024"}));
+        let (out, _) = check(
+            "Pod",
+            json!({"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "1000m", "memory": 1024}}}]}}),
+        );
+        assert_eq!(
+            out["spec"]["containers"][0]["resources"]["limits"],
+            json!({"cpu": "1", "memory": "1024"})
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! A node says how a value is decoded, merged and owned. Built-in kinds come from a table that is generated from the Go types of Kubernetes
 //! (`schema-gen/`); custom kinds from the structural schema of their definition.
 
+mod check;
 pub(crate) mod custom;
 pub(crate) mod decode;
 mod table;
@@ -139,14 +140,21 @@ impl<'a> SchemaRef<'a> {
 
     /// The same arena at another place.
     pub(crate) fn at(self, id: NodeId) -> SchemaRef<'a> {
-        SchemaRef { arena: self.arena, id }
+        SchemaRef {
+            arena: self.arena,
+            id,
+        }
     }
 
     /// What stands under a key of an object; nothing where the key is not declared.
     pub(crate) fn child(self, key: &str) -> Option<SchemaRef<'a>> {
         match self.node() {
             Node::Any => Some(self),
-            Node::Object { fields, rest, .. } => fields.get(key).map(|f| f.node).or(*rest).map(|id| self.at(id)),
+            Node::Object { fields, rest, .. } => fields
+                .get(key)
+                .map(|f| f.node)
+                .or(*rest)
+                .map(|id| self.at(id)),
             _ => None,
         }
     }
@@ -174,8 +182,14 @@ pub(crate) enum Schema {
 impl Schema {
     pub(crate) fn root(&self) -> SchemaRef<'_> {
         match self {
-            Schema::BuiltIn(id) => SchemaRef { arena: &built_in().arena, id: *id },
-            Schema::Custom(custom) => SchemaRef { arena: &custom.arena, id: custom.root },
+            Schema::BuiltIn(id) => SchemaRef {
+                arena: &built_in().arena,
+                id: *id,
+            },
+            Schema::Custom(custom) => SchemaRef {
+                arena: &custom.arena,
+                id: custom.root,
+            },
         }
     }
 }

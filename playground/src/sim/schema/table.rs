@@ -53,7 +53,11 @@ pub(crate) fn built_in() -> &'static BuiltIn {
 }
 
 fn list(text: &'static str) -> Vec<&'static str> {
-    if text == "-" { Vec::new() } else { text.split(',').collect() }
+    if text == "-" {
+        Vec::new()
+    } else {
+        text.split(',').collect()
+    }
 }
 
 fn some(text: &'static str) -> Option<&'static str> {
@@ -68,34 +72,74 @@ struct RawType {
     fields: Vec<&'static str>,
 }
 
+type RawTypes = indexmap::IndexMap<&'static str, RawType>;
+
+fn parse_subresource(line: &'static str) -> BuiltInSubresource {
+    let part: Vec<&'static str> = line.split(' ').collect();
+    BuiltInSubresource {
+        name: part[0],
+        group: some(part[1]),
+        version: some(part[2]),
+        kind: part[3],
+        verbs: list(part[4]),
+    }
+}
+
 fn parse(text: &'static str) -> BuiltIn {
     let mut arena = Arena::default();
     let mut kinds: Vec<(BuiltInKind, &'static str)> = Vec::new();
-    let mut raw: indexmap::IndexMap<&'static str, RawType> = indexmap::IndexMap::new();
-    for line in text.lines() {
-        if line.starts_with('#') {
-            continue;
-        } else if let Some(rest) = line.strip_prefix('!') {
+    let mut raw = RawTypes::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(rest) = line.strip_prefix('!') {
             kinds.push(parse_kind(rest));
         } else if let Some(rest) = line.strip_prefix('+') {
-            let part: Vec<&'static str> = rest.split(' ').collect();
-            let subresource = BuiltInSubresource { name: part[0], group: some(part[1]), version: some(part[2]), kind: part[3], verbs: list(part[4]) };
-            kinds.last_mut().expect("a subresource follows its kind").0.subresources.push(subresource);
+            let (kind, _) = kinds.last_mut().expect("a subresource follows its kind");
+            kind.subresources.push(parse_subresource(rest));
         } else if let Some(field) = line.strip_prefix(' ') {
-            raw.last_mut().expect("a field follows its type").1.fields.push(field);
+            let (_, ty) = raw.last_mut().expect("a field follows its type");
+            ty.fields.push(field);
         } else {
             let (name, is_atomic) = line.strip_suffix(" A").map_or((line, false), |n| (n, true));
-            let granular = arena.push(Node::Any);
-            let atomic = arena.push(Node::Any);
-            raw.insert(name, RawType { granular, atomic, is_atomic, fields: Vec::new() });
+            let (granular, atomic) = (arena.push(Node::Any), arena.push(Node::Any));
+            raw.insert(
+                name,
+                RawType {
+                    granular,
+                    atomic,
+                    is_atomic,
+                    fields: Vec::new(),
+                },
+            );
         }
     }
     for ty in raw.values() {
-        let fields: Arc<Fields> = Arc::new(ty.fields.iter().map(|line| parse_field(&mut arena, &raw, line)).collect());
-        arena.set(ty.granular, Node::Object { fields: Arc::clone(&fields), rest: None, atomic: ty.is_atomic });
-        arena.set(ty.atomic, Node::Object { fields, rest: None, atomic: true });
+        let fields: Arc<Fields> = Arc::new(
+            ty.fields
+                .iter()
+                .map(|line| parse_field(&mut arena, &raw, line))
+                .collect(),
+        );
+        arena.set(
+            ty.granular,
+            Node::Object {
+                fields: Arc::clone(&fields),
+                rest: None,
+                atomic: ty.is_atomic,
+            },
+        );
+        arena.set(
+            ty.atomic,
+            Node::Object {
+                fields,
+                rest: None,
+                atomic: true,
+            },
+        );
     }
-    let types: TypeNames = raw.iter().map(|(name, ty)| ((*name).into(), ty.granular)).collect();
+    let types: TypeNames = raw
+        .iter()
+        .map(|(name, ty)| ((*name).into(), ty.granular))
+        .collect();
     let kinds = kinds
         .into_iter()
         .map(|(mut kind, name)| {
@@ -142,7 +186,7 @@ struct Attributes {
     patch: Patch,
 }
 
-fn parse_field(arena: &mut Arena, raw: &indexmap::IndexMap<&'static str, RawType>, line: &'static str) -> (Box<str>, Field) {
+fn parse_field(arena: &mut Arena, raw: &RawTypes, line: &'static str) -> (Box<str>, Field) {
     let mut words = line.split(' ');
     let name = words.next().unwrap_or_default();
     let shape = words.next().expect("a field has a shape");
@@ -171,14 +215,25 @@ fn parse_field(arena: &mut Arena, raw: &indexmap::IndexMap<&'static str, RawType
     let field = Field {
         node,
         // A pointer that is nil is left out when it is omitted if empty; so are empty values of every other kind but structs.
-        optional: if structure && !attributes.pointer { attributes.omit_zero } else { attributes.omit_empty || attributes.omit_zero },
-        drop_empty: !attributes.pointer && (attributes.omit_empty || attributes.omit_zero) && (container || !structure),
+        optional: if structure && !attributes.pointer {
+            attributes.omit_zero
+        } else {
+            attributes.omit_empty || attributes.omit_zero
+        },
+        drop_empty: !attributes.pointer
+            && (attributes.omit_empty || attributes.omit_zero)
+            && (container || !structure),
         patch: attributes.patch,
     };
     (name.into(), field)
 }
 
-fn shape_node(arena: &mut Arena, raw: &indexmap::IndexMap<&'static str, RawType>, shape: &'static str, attributes: &Attributes) -> NodeId {
+fn shape_node(
+    arena: &mut Arena,
+    raw: &RawTypes,
+    shape: &'static str,
+    attributes: &Attributes,
+) -> NodeId {
     if let Some(element) = shape.strip_prefix('[') {
         let relation = relation(raw, element, attributes);
         let element = shape_node(arena, raw, element, &Attributes::default());
@@ -186,11 +241,19 @@ fn shape_node(arena: &mut Arena, raw: &indexmap::IndexMap<&'static str, RawType>
     }
     if let Some(element) = shape.strip_prefix('{') {
         let element = shape_node(arena, raw, element, &Attributes::default());
-        return arena.push(Node::Object { fields: Arc::new(Fields::new()), rest: Some(element), atomic: attributes.atomic });
+        return arena.push(Node::Object {
+            fields: Arc::new(Fields::new()),
+            rest: Some(element),
+            atomic: attributes.atomic,
+        });
     }
     if let Some(name) = shape.strip_prefix('@') {
         let ty = &raw[name];
-        return if attributes.atomic { ty.atomic } else { ty.granular };
+        return if attributes.atomic {
+            ty.atomic
+        } else {
+            ty.granular
+        };
     }
     let scalar = match shape {
         "s" => Scalar::String,
@@ -207,12 +270,23 @@ fn shape_node(arena: &mut Arena, raw: &indexmap::IndexMap<&'static str, RawType>
     arena.push(Node::Scalar(scalar))
 }
 
-fn relation(raw: &indexmap::IndexMap<&'static str, RawType>, element: &str, attributes: &Attributes) -> Relation {
+fn relation(raw: &RawTypes, element: &str, attributes: &Attributes) -> Relation {
     let with_defaults = |keys: &str| {
-        let fields = element.strip_prefix('@').and_then(|name| raw.get(name)).map(|ty| ty.fields.as_slice()).unwrap_or_default();
-        Relation::Map(keys.split(',').map(|key| (key.to_owned(), default_of(fields, key))).collect())
+        let fields = element
+            .strip_prefix('@')
+            .and_then(|name| raw.get(name))
+            .map(|ty| ty.fields.as_slice())
+            .unwrap_or_default();
+        Relation::Map(
+            keys.split(',')
+                .map(|key| (key.to_owned(), default_of(fields, key)))
+                .collect(),
+        )
     };
-    match attributes.relation.map(|r| r.split_once(':').unwrap_or((r, ""))) {
+    match attributes
+        .relation
+        .map(|r| r.split_once(':').unwrap_or((r, "")))
+    {
         Some(("map", keys)) => with_defaults(keys),
         Some(("set", _)) => Relation::Set,
         Some(_) => Relation::Atomic,
@@ -225,7 +299,9 @@ fn relation(raw: &indexmap::IndexMap<&'static str, RawType>, element: &str, attr
 }
 
 fn default_of(fields: &[&str], key: &str) -> Option<Value> {
-    let line = fields.iter().find(|line| line.split(' ').next() == Some(key))?;
+    let line = fields
+        .iter()
+        .find(|line| line.split(' ').next() == Some(key))?;
     let text = line.split(' ').find_map(|word| word.strip_prefix("D="))?;
     serde_json::from_str(text).ok()
 }
@@ -245,14 +321,27 @@ mod tests {
     fn the_table_knows_merge_keys_and_their_defaults() {
         let table = built_in();
         let container = table.arena.node(table.types["core/v1.Container"]);
-        let Node::List { relation, .. } = table.arena.node(field(container, "ports").node) else { panic!("ports is a list") };
-        assert_eq!(*relation, Relation::Map(vec![("containerPort".into(), None), ("protocol".into(), Some("TCP".into()))]));
+        let Node::List { relation, .. } = table.arena.node(field(container, "ports").node) else {
+            panic!("ports is a list")
+        };
+        assert_eq!(
+            *relation,
+            Relation::Map(vec![
+                ("containerPort".into(), None),
+                ("protocol".into(), Some("TCP".into()))
+            ])
+        );
     }
 
     #[test]
     fn every_kind_has_a_struct() {
         for kind in &built_in().kinds {
-            assert!(matches!(built_in().arena.node(kind.node), Node::Object { .. }), "{} {}", kind.group, kind.kind);
+            assert!(
+                matches!(built_in().arena.node(kind.node), Node::Object { .. }),
+                "{} {}",
+                kind.group,
+                kind.kind
+            );
         }
         assert!(built_in().kinds.len() > 60, "{}", built_in().kinds.len());
     }
@@ -261,7 +350,13 @@ mod tests {
     fn atomic_structs_are_atomic_where_they_are_used() {
         let table = built_in();
         let spec = table.arena.node(table.types["apps/v1.DeploymentSpec"]);
-        assert!(matches!(table.arena.node(field(spec, "selector").node), Node::Object { atomic: true, .. }));
-        assert!(matches!(table.arena.node(field(spec, "template").node), Node::Object { atomic: false, .. }));
+        assert!(matches!(
+            table.arena.node(field(spec, "selector").node),
+            Node::Object { atomic: true, .. }
+        ));
+        assert!(matches!(
+            table.arena.node(field(spec, "template").node),
+            Node::Object { atomic: false, .. }
+        ));
     }
 }
