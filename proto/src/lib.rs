@@ -6,6 +6,7 @@
 #[allow(
     missing_docs,
     clippy::all,
+    clippy::too_many_lines,
     reason = "generated; the .proto file is the documentation"
 )]
 pub mod v1 {

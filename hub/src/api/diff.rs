@@ -1,0 +1,268 @@
+//! What a revision would change: rendered as the hub would render it, compared with what is desired now.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use capstan_core::{ClusterName, DesiredState, Entry, ObjectKey, Revision, SourceKey, UnitKey};
+use capstan_render::{Memo, RenderedEntry, cluster::PinnedTree};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use super::{
+    ApiError, Served,
+    error::on_disk,
+    items::list,
+    lists::{cluster_name, no_cluster},
+    pins::find_revision,
+};
+use crate::{
+    plan::Outcome,
+    planner::{Planned, open_tree},
+    render,
+    state::Hub,
+};
+
+/// Lines around a change.
+const CONTEXT_LINES: usize = 3;
+/// Changes that one answer has.
+const MAX_CHANGES: usize = 5_000;
+
+/// What to compare.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Asked {
+    revision: Option<String>,
+    cluster: Option<String>,
+    unit: Option<String>,
+}
+
+/// The differences.
+pub(crate) async fn diff(
+    State(served): State<Served>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, ApiError> {
+    let hub = served.hub.clone();
+    on_disk(move || differences(&hub, &asked))
+        .await
+        .map(|items| Json(list("Difference", items)))
+}
+
+fn differences(hub: &Hub, asked: &Asked) -> Result<Vec<Value>, ApiError> {
+    let given = |it: &Option<String>| it.clone().filter(|it| !it.is_empty());
+    let unit: Option<UnitKey> = given(&asked.unit)
+        .map(|it| it.parse())
+        .transpose()
+        .map_err(|it: capstan_core::IdError| ApiError::Bad(it.to_string()))?;
+    let cluster = given(&asked.cluster)
+        .map(|it| cluster_name(&it))
+        .transpose()?;
+    let only = unit.as_ref().map(|it| it.home.clone()).or(cluster);
+    let planned = hub.planned();
+    if let Some(name) = only
+        .as_ref()
+        .filter(|it| !planned.placing.contains_key(*it))
+    {
+        return Err(no_cluster(name));
+    }
+    let wanted = given(&asked.revision)
+        .map(|it| find(hub, &planned, &it))
+        .transpose()?;
+    let mut items = Vec::new();
+    let names = planned
+        .placing
+        .keys()
+        .filter(|it| only.as_ref().is_none_or(|only| only == *it));
+    for name in names {
+        items.extend(cluster_differences(
+            hub,
+            &planned,
+            name,
+            wanted.as_ref(),
+            unit.as_ref(),
+        )?);
+        if items.len() > MAX_CHANGES {
+            return Err(ApiError::Refused(format!(
+                "more than {MAX_CHANGES} objects differ; ask for one cluster or unit"
+            )));
+        }
+    }
+    Ok(items)
+}
+
+/// A revision that a pin has or had, or any commit that a mirror has.
+fn find(hub: &Hub, planned: &Planned, text: &str) -> Result<Revision, ApiError> {
+    match find_revision(&planned.book, &planned.heads, text) {
+        Err(ApiError::NotFound(message)) => {
+            let sources: Vec<SourceKey> = hub.source_table().sources.keys().cloned().collect();
+            let revision: Option<Revision> = format!("sha1:{text}").parse().ok();
+            let known = revision.filter(|it| {
+                sources
+                    .iter()
+                    .any(|source| open_tree(hub, source, it).is_some())
+            });
+            known.ok_or(ApiError::NotFound(message))
+        }
+        other => other,
+    }
+}
+
+fn cluster_differences(
+    hub: &Hub,
+    planned: &Planned,
+    name: &ClusterName,
+    wanted: Option<&Revision>,
+    unit: Option<&UnitKey>,
+) -> Result<Vec<Value>, ApiError> {
+    let Some(record) = hub.db.cluster_named(name)?.map(|it| it.value) else {
+        return Ok(Vec::new());
+    };
+    let Some(key) = hub.digest_key(&record) else {
+        return Err(ApiError::Unavailable);
+    };
+    let placing = &planned.placing[name];
+    let empty = DesiredState::empty(hub.record.epoch);
+    let desired = hub
+        .links
+        .newest(&record.uid)
+        .unwrap_or_else(|| Arc::new(empty));
+    let mut trees: BTreeMap<SourceKey, PinnedTree> = BTreeMap::new();
+    for source in planned.sources.keys() {
+        let head = planned.heads.get(source);
+        let pinned = desired.sources.get(source).map(|it| &it.revision);
+        // A revision belongs to the sources whose mirror has it; the others stay where they are.
+        let tree = match wanted {
+            Some(wanted) => open_tree(hub, source, wanted),
+            None => head.and_then(|it| open_tree(hub, source, it)),
+        };
+        let tree = tree.or_else(|| pinned.or(head).and_then(|it| open_tree(hub, source, it)));
+        if let Some(tree) = tree {
+            trees.insert(source.clone(), tree);
+        }
+    }
+    let input = render::Input {
+        name,
+        roots: &placing.roots,
+        sources: &planned.sources,
+        trees: &trees,
+        digest_key: &key,
+    };
+    let rendered = render::cluster(&input, &Memo::default());
+    let contents: BTreeMap<_, _> = rendered
+        .blobs
+        .iter()
+        .map(|it| (it.entry.digest, it))
+        .collect();
+    let mut items = Vec::new();
+    let keys: BTreeSet<&UnitKey> = rendered
+        .outcomes
+        .keys()
+        .chain(desired.units.keys())
+        .collect();
+    for it in keys
+        .into_iter()
+        .filter(|it| unit.is_none_or(|unit| unit == *it))
+    {
+        let old = desired
+            .units
+            .get(it)
+            .map(|it| it.entries.as_slice())
+            .unwrap_or_default();
+        match rendered.outcomes.get(it) {
+            Some(Outcome::Rendered { entries, .. }) => {
+                items.extend(unit_differences(hub, it, old, entries, &contents))
+            }
+            Some(Outcome::Failed { problem }) => {
+                items.push(json!({"kind": "Difference", "cluster": it.home, "unit": it, "object": "", "action": "cannot be rendered", "diff": problem}));
+            }
+            None => {
+                let said = "it would be held until its removal is confirmed";
+                items.push(json!({"kind": "Difference", "cluster": it.home, "unit": it, "object": "", "action": "not declared", "diff": said}));
+            }
+        }
+    }
+    Ok(items)
+}
+
+fn unit_differences(
+    hub: &Hub,
+    unit: &UnitKey,
+    old: &[Entry],
+    new: &[Entry],
+    contents: &BTreeMap<capstan_core::Digest, &RenderedEntry>,
+) -> Vec<Value> {
+    let by_key = |entries: &[Entry]| -> BTreeMap<ObjectKey, Entry> {
+        entries
+            .iter()
+            .map(|it| (it.key.clone(), it.clone()))
+            .collect()
+    };
+    let (old, new) = (by_key(old), by_key(new));
+    let keys: BTreeSet<&ObjectKey> = old.keys().chain(new.keys()).collect();
+    let mut items = Vec::new();
+    for key in keys {
+        let (before, after) = (old.get(key), new.get(key));
+        let action = match (before, after) {
+            (Some(before), Some(after)) if before.digest == after.digest => continue,
+            (None, _) => "added",
+            (_, None) => "removed",
+            _ => "changed",
+        };
+        let stored = |it: &Entry| hub.blobs.get(&it.digest).unwrap_or_default();
+        let rendered = |it: &Entry| {
+            contents
+                .get(&it.digest)
+                .map(|it| it.bytes.to_vec())
+                .unwrap_or_default()
+        };
+        let before = before.map(|it| shown(it, &stored(it))).unwrap_or_default();
+        let after = after.map(|it| shown(it, &rendered(it))).unwrap_or_default();
+        let diff = TextDiff::from_lines(&before, &after);
+        let text = diff
+            .unified_diff()
+            .context_radius(CONTEXT_LINES)
+            .to_string();
+        items.push(json!({
+            "kind": "Difference",
+            "cluster": unit.home,
+            "unit": unit,
+            "object": key.to_string(),
+            "action": action,
+            "diff": text,
+        }));
+    }
+    items
+}
+
+/// An object as people read it. What is sensitive shows its keys and no values; that it changed is seen by its digest,
+/// which says nothing of the content to whoever lacks the cluster's key.
+fn shown(entry: &Entry, bytes: &[u8]) -> String {
+    let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else {
+        return String::new();
+    };
+    if entry.sensitive {
+        for field in ["data", "stringData"] {
+            let Some(map) = value.get_mut(field).and_then(Value::as_object_mut) else {
+                continue;
+            };
+            for it in map.values_mut() {
+                *it = json!("(not shown)");
+            }
+        }
+        if let Some(annotations) = value
+            .pointer_mut("/metadata/annotations")
+            .and_then(Value::as_object_mut)
+        {
+            for it in annotations.values_mut() {
+                *it = json!("(not shown)");
+            }
+        }
+        value["content"] = json!(format!("(not shown, {})", entry.digest));
+    }
+    capstan_goyaml::marshal(&value).unwrap_or_default()
+}

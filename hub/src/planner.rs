@@ -1,0 +1,164 @@
+//! The loop that plans: woken by a change or a period, it reads the whole state once, decides in pure code, writes once,
+//! and publishes.
+
+mod inputs;
+mod round;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use capstan_core::{ClusterName, Digest, Revision, SourceKey};
+use capstan_render::{Fleet, Memo, flux::GitRepository};
+
+pub(crate) use inputs::{Placing, fleet_key};
+pub(crate) use round::{confirm, open_tree};
+
+use crate::{
+    plan::{Book, Overrides, PinInput, Pipeline, Placed},
+    state::Hub,
+    store::DbError,
+};
+
+/// Even without a change, everything is looked at in this time.
+const PERIOD: Duration = Duration::from_secs(30);
+/// Changes that come together are planned together.
+const GATHER: Duration = Duration::from_millis(25);
+/// Wait after a round that failed.
+const BACKOFF: Duration = Duration::from_secs(2);
+
+/// What the last round worked with, for whoever wants to decide or show something.
+#[derive(Default)]
+pub(crate) struct Planned {
+    pub(crate) fleet: Option<Arc<Fleet>>,
+    pub(crate) book: Book,
+    pub(crate) overrides: Overrides,
+    pub(crate) pipelines: Vec<Pipeline>,
+    pub(crate) placements: Vec<Placed>,
+    pub(crate) heads: BTreeMap<SourceKey, Revision>,
+    pub(crate) follows: BTreeMap<ClusterName, BTreeSet<SourceKey>>,
+    /// By cluster: what it is rendered from.
+    pub(crate) placing: BTreeMap<ClusterName, Placing>,
+    /// The sources that the fleet grants.
+    pub(crate) sources: BTreeMap<SourceKey, GitRepository>,
+}
+
+/// What the planner keeps between rounds. All of it can be lost.
+#[derive(Default)]
+pub(crate) struct Planner {
+    memo: Arc<Memo>,
+    /// The fleet as last parsed, and the tree it was parsed from.
+    fleet: Option<(String, Arc<Fleet>)>,
+    /// By cluster: what it was last rendered from.
+    rendered: BTreeMap<ClusterName, Digest>,
+    /// Blobs that are known to be on disk.
+    kept: BTreeSet<Digest>,
+    /// Confirmations that were sent, by unit and digest.
+    confirmed: BTreeSet<(capstan_core::UnitKey, Digest)>,
+}
+
+impl Hub {
+    /// What the last round worked with.
+    pub(crate) fn planned(&self) -> Arc<Planned> {
+        self.planned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// A blob that should be there is not: the next round makes all of them again.
+    pub(crate) fn blobs_lost(&self) {
+        self.lost.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+}
+
+impl Planned {
+    /// Runs `decide` with what pins are decided from, as things are now.
+    pub(crate) fn with_input<T>(
+        &self,
+        hub: &Hub,
+        overrides: &Overrides,
+        decide: impl FnOnce(&PinInput<'_>) -> T,
+    ) -> T {
+        let (unmet, away) = inputs::health(&hub.view(), &self.follows);
+        let of = |name: &ClusterName, source: &SourceKey| {
+            unmet
+                .get(&(name.clone(), source.clone()))
+                .cloned()
+                .unwrap_or_default()
+        };
+        decide(&PinInput {
+            now_ms: crate::clock::now_ms(),
+            heads: &self.heads,
+            follows: &self.follows,
+            pipelines: &self.pipelines,
+            placements: &self.placements,
+            overrides,
+            unmet: &of,
+            away: &|it| away.contains(it),
+        })
+    }
+}
+
+/// Plans until the hub stops.
+pub(crate) async fn run(hub: Arc<Hub>) {
+    let mut planner = Some(Planner::default());
+    loop {
+        let deciding = hub.deciding.lock().await;
+        let (worker, mut state) = (hub.clone(), planner.take().unwrap_or_default());
+        let done = tokio::task::spawn_blocking(move || {
+            let started = Instant::now();
+            let result = state.round(&worker);
+            worker
+                .metrics
+                .plan_seconds
+                .observe(started.elapsed().as_secs_f64());
+            (state, result)
+        })
+        .await;
+        drop(deciding);
+        let wait = match done {
+            Ok((state, Ok(()))) => {
+                planner = Some(state);
+                PERIOD
+            }
+            Ok((state, Err(error))) => {
+                tracing::error!(%error, "planning failed; it is tried again");
+                planner = Some(state);
+                BACKOFF
+            }
+            Err(error) => {
+                tracing::error!(%error, "planning ended unexpectedly; it is tried again from the start");
+                BACKOFF
+            }
+        };
+        tokio::select! {
+            () = hub.stop.cancelled() => return,
+            () = hub.wake.notified() => tokio::time::sleep(GATHER).await,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Makes what the store has known to those who read, before anything else runs.
+pub(crate) fn restore(hub: &Hub) -> Result<(), DbError> {
+    for (name, record) in hub.records()? {
+        let desired = hub.db.desired(&record.uid)?.map(Arc::new);
+        let orphans = hub.db.orphans(&name)?;
+        if let Some(state) = &desired {
+            hub.links.publish(&record.uid, state.clone());
+        }
+        hub.change_view(|view| {
+            let cluster = view.clusters.entry(name.clone());
+            let cluster =
+                cluster.or_insert_with(|| crate::fleet::ClusterView::new(record.uid.clone()));
+            cluster.labels = record.labels.clone();
+            cluster.desired = desired;
+            cluster.orphans = orphans;
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,605 @@
+//! One round of planning.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
+
+use capstan_core::{
+    ClusterName, DesiredState, Digest, Generation, Revision, Severity, SourceKey, UnitKey,
+};
+use capstan_proto::v1;
+use capstan_render::{Fleet, cluster::PinnedTree, flux::GitRepository};
+
+use super::{Placing, Planned, Planner, fleet_key, inputs};
+use crate::{
+    clock::now_ms,
+    fleet::ClusterView,
+    plan::{Book, Decision, Next, NextInput, Overrides, decide, next},
+    render,
+    source::{Mirror, SourceSpec},
+    state::Hub,
+    store::{Batch, ClusterRecord, DbError},
+};
+
+/// Problems of the fleet path that are shown; there may be one for each of its files.
+const MAX_SHOWN_PROBLEMS: usize = 100;
+
+/// The trees at the revisions that clusters follow, opened once for all of them.
+type Trees = BTreeMap<(SourceKey, Revision), Option<PinnedTree>>;
+
+/// What a round found out of one cluster.
+struct Planning {
+    name: ClusterName,
+    record: ClusterRecord,
+    fingerprint: Digest,
+    previous: DesiredState,
+    next: Next,
+    warnings: Vec<String>,
+}
+
+impl Planner {
+    /// Reads, decides, writes once, publishes.
+    pub(super) fn round(&mut self, hub: &Hub) -> Result<(), DbError> {
+        if hub.lost.swap(false, Ordering::Relaxed) {
+            self.rendered.clear();
+            self.kept.clear();
+        }
+        let records = hub.records()?;
+        show_clusters(hub, &records);
+        let Some(fleet) = self.read_fleet(hub) else {
+            return Ok(());
+        };
+        let sources = follow_sources(hub, &fleet);
+        let overrides = hub.db.overrides()?.value;
+        let placing = inputs::placing(&fleet, &records);
+        let planned = Planned {
+            book: hub.db.book()?,
+            overrides: overrides.clone(),
+            pipelines: inputs::pipelines(&fleet, &placing),
+            placements: inputs::placed(&fleet, &placing),
+            heads: hub.source_table().heads(),
+            follows: follows(&placing, &sources),
+            fleet: Some(fleet.clone()),
+            placing,
+            sources,
+        };
+        let sources = &planned.sources;
+        let started = now_ms();
+        let decision = planned.with_input(hub, &overrides, |input| decide(input, &planned.book));
+        let plannings = self.plan_clusters(hub, &fleet, &records, &planned, sources, &decision)?;
+        let generation = self.write(hub, &planned.book, &decision, &plannings)?;
+        for it in &plannings {
+            self.rendered.insert(it.name.clone(), it.fingerprint);
+        }
+        self.publish(hub, plannings, generation, started);
+        say(hub, &decision);
+        if decision.book != planned.book {
+            keep_pins(hub, &decision.book);
+            hub.wake.notify_one();
+        }
+        show_places(hub, &planned);
+        self.confirm_removals(hub, &overrides)?;
+        let planned = Planned {
+            book: decision.book,
+            ..planned
+        };
+        *hub.planned.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(planned);
+        Ok(())
+    }
+
+    /// The fleet path at the newest revision that could be read. One that cannot be read leaves the last one standing.
+    fn read_fleet(&mut self, hub: &Hub) -> Option<Arc<Fleet>> {
+        let configured = hub.config.fleet.as_ref()?;
+        let key = fleet_key(configured);
+        let spec = inputs::fleet_spec(&hub.config, configured);
+        if !hub.source_table().sources.contains_key(&key) {
+            let only = BTreeMap::from([(key.clone(), spec.clone())]);
+            hub.source_table().follow(&only, &hub.mirrors());
+            hub.fetch.notify_one();
+        }
+        let head = hub.source_table().heads().remove(&key);
+        let read = head.map(|head| {
+            let mirror = Mirror::open(&hub.mirrors(), &spec).map_err(|it| it.to_string())?;
+            let (id, tree) = mirror.tree(&head).map_err(|it| it.to_string())?;
+            if self.fleet.as_ref().is_some_and(|it| it.0 == id) {
+                return Ok(None);
+            }
+            let fleet = render::read_fleet(&*tree, &configured.path)?;
+            Ok::<_, String>(Some((id, Arc::new(fleet))))
+        });
+        let mut problems = Vec::new();
+        match read {
+            Some(Ok(Some(fleet))) => {
+                self.fleet = Some(fleet);
+            }
+            Some(Ok(None)) => {}
+            Some(Err(problem)) => problems.push(format!(
+                "the fleet path cannot be read, so the last one that could be stays: {problem}"
+            )),
+            None => problems.push("the fleet repository has not been fetched yet".to_owned()),
+        }
+        let fleet = self.fleet.as_ref().map(|it| it.1.clone());
+        let shown = fleet
+            .iter()
+            .flat_map(|it| &it.problems)
+            .map(ToString::to_string);
+        problems.extend(shown.take(MAX_SHOWN_PROBLEMS));
+        if hub.view().problems != problems {
+            for it in &problems {
+                hub.say(None, Severity::Warning, "FleetPathProblem", it.clone());
+            }
+            hub.change_view(|view| view.problems = problems);
+        }
+        fleet
+    }
+
+    fn plan_clusters(
+        &mut self,
+        hub: &Hub,
+        fleet: &Fleet,
+        records: &BTreeMap<ClusterName, ClusterRecord>,
+        planned: &Planned,
+        sources: &BTreeMap<SourceKey, GitRepository>,
+        decision: &Decision,
+    ) -> Result<Vec<Planning>, DbError> {
+        let mut trees = Trees::new();
+        let mut plannings = Vec::new();
+        for (name, record) in records {
+            let placing = &planned.placing[name];
+            let pins: BTreeMap<SourceKey, Revision> = decision
+                .book
+                .clusters
+                .get(name)
+                .into_iter()
+                .flatten()
+                .filter_map(|(source, pin)| Some((source.clone(), pin.revision.clone()?)))
+                .collect();
+            let previous = hub.links.newest(&record.uid);
+            if pins.is_empty() && previous.is_none() {
+                continue;
+            }
+            let previous =
+                previous.map_or_else(|| DesiredState::empty(hub.record.epoch), |it| (*it).clone());
+            let orphans = hub.db.orphans(name)?;
+            let set: Vec<_> = planned
+                .overrides
+                .units
+                .iter()
+                .filter(|it| it.0.home == *name)
+                .collect();
+            let complete = fleet.is_complete();
+            let fingerprint = Digest::of(
+                format!(
+                    "{:?}",
+                    (
+                        &placing.roots,
+                        &placing.problems,
+                        &pins,
+                        &orphans,
+                        set,
+                        sources,
+                        complete
+                    )
+                )
+                .as_bytes(),
+            );
+            if self.rendered.get(name) == Some(&fingerprint) {
+                continue;
+            }
+            let cluster = Cluster {
+                hub,
+                name,
+                record,
+                placing,
+                pins: &pins,
+                sources,
+            };
+            let (outcomes, warnings) = self.render(&cluster, &mut trees)?;
+            let incomplete = incomplete(fleet, placing);
+            let next = next(&NextInput {
+                now_ms: now_ms(),
+                previous: &previous,
+                orphans: &orphans,
+                outcomes: &outcomes,
+                revisions: &pins,
+                overrides: &planned.overrides,
+                incomplete: incomplete.as_deref(),
+            });
+            plannings.push(Planning {
+                name: name.clone(),
+                record: record.clone(),
+                fingerprint,
+                previous,
+                next,
+                warnings,
+            });
+        }
+        Ok(plannings)
+    }
+
+    fn render(
+        &mut self,
+        cluster: &Cluster<'_>,
+        trees: &mut Trees,
+    ) -> Result<(BTreeMap<UnitKey, crate::plan::Outcome>, Vec<String>), DbError> {
+        let Cluster {
+            hub,
+            name,
+            record,
+            placing,
+            pins,
+            sources,
+        } = *cluster;
+        let mut at_pins = BTreeMap::new();
+        for (source, revision) in pins {
+            let tree = trees
+                .entry((source.clone(), revision.clone()))
+                .or_insert_with(|| open_tree(hub, source, revision));
+            if let Some(tree) = tree {
+                at_pins.insert(source.clone(), tree.clone());
+            }
+        }
+        let key = hub.digest_key(record).ok_or_else(|| DbError::Record {
+            key: format!("clusters/{}", record.uid),
+            reason: "its digest key was sealed with another sealing key".to_owned(),
+        })?;
+        hub.metrics.renders.inc();
+        let rendered = render::cluster(
+            &render::Input {
+                name,
+                roots: &placing.roots,
+                sources,
+                trees: &at_pins,
+                digest_key: &key,
+            },
+            &self.memo,
+        );
+        for blob in &rendered.blobs {
+            if !self.kept.contains(&blob.entry.digest) {
+                match hub
+                    .blobs
+                    .put(&blob.entry.digest, &blob.bytes, blob.entry.sensitive)
+                {
+                    Ok(()) => _ = self.kept.insert(blob.entry.digest),
+                    Err(error) => {
+                        return Err(DbError::Record {
+                            key: "blobs".to_owned(),
+                            reason: error.to_string(),
+                        });
+                    }
+                }
+            }
+        }
+        Ok((rendered.outcomes, rendered.warnings))
+    }
+
+    /// One batch for everything. Nothing is written where nothing changed.
+    fn write(
+        &self,
+        hub: &Hub,
+        old: &Book,
+        decision: &Decision,
+        plannings: &[Planning],
+    ) -> Result<Option<u64>, DbError> {
+        let mut batch = Batch::default();
+        batch.put_book(old, &decision.book);
+        for it in plannings {
+            if it.is_news() {
+                let chunks = hub.db.desired_chunks(&it.record.uid)?;
+                batch.put_desired(&it.record.uid, &it.next.state, chunks);
+            }
+            if hub.db.orphans(&it.name)? != it.next.orphans {
+                batch.put_orphans(&it.name, &it.next.orphans);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        hub.metrics.plan_writes.inc();
+        hub.db.commit(&batch).map(Some)
+    }
+
+    fn publish(&self, hub: &Hub, plannings: Vec<Planning>, generation: Option<u64>, started: u64) {
+        for it in plannings {
+            let news = it.is_news();
+            let state = match generation {
+                Some(generation) if news => {
+                    let state = DesiredState {
+                        generation: Generation(generation),
+                        ..it.next.state
+                    };
+                    let state = Arc::new(state);
+                    hub.links.publish(&it.record.uid, state.clone());
+                    hub.traces.planned(&it.name, &state, started, now_ms());
+                    Some(state)
+                }
+                _ => None,
+            };
+            let old_failed = hub
+                .view()
+                .clusters
+                .get(&it.name)
+                .map(|it| it.failed.clone())
+                .unwrap_or_default();
+            for (key, why) in &it.next.failed {
+                if old_failed.get(key) != Some(why) {
+                    hub.say(
+                        Some(&it.name),
+                        Severity::Warning,
+                        "RenderFailed",
+                        format!("{key}: {why}"),
+                    );
+                }
+            }
+            if let Some(state) = &state {
+                say_problems(hub, &it.name, &it.previous, state);
+            }
+            for key in &it.next.orphaned {
+                let why = it.next.orphans.get(key).map_or("", |it| it.why.as_str());
+                let message = format!("{key} is held: {why}; `capstan approve {key}` removes it");
+                hub.say(Some(&it.name), Severity::Warning, "Orphaned", message);
+            }
+            for key in &it.next.removed {
+                hub.say(
+                    Some(&it.name),
+                    Severity::Info,
+                    "Removed",
+                    format!("{key} is removed, as confirmed"),
+                );
+            }
+            for warning in &it.warnings {
+                tracing::warn!(cluster = %it.name, "{warning}");
+            }
+            hub.change_cluster(&it.name, |view| {
+                view.orphans = it.next.orphans;
+                view.failed = it.next.failed;
+                if let Some(state) = state {
+                    view.desired = Some(state);
+                }
+            });
+        }
+    }
+
+    /// Answers the fuses of removals that somebody confirmed here, and forgets those that are done.
+    fn confirm_removals(&mut self, hub: &Hub, overrides: &Overrides) -> Result<(), DbError> {
+        let mut done = Vec::new();
+        for (key, hold) in &overrides.removals {
+            let view = hub.view();
+            let Some(cluster) = view.clusters.get(&key.home) else {
+                done.push(key.clone());
+                continue;
+            };
+            let listed = cluster
+                .desired
+                .as_ref()
+                .is_some_and(|it| it.units.contains_key(key));
+            match cluster.units.get(key) {
+                Some(report) if !listed => {
+                    if let Some(digest) = report.confirm {
+                        if self.confirmed.insert((key.clone(), digest)) {
+                            let command = confirm(key, &digest, &hold.actor, &hold.reason);
+                            hub.links.command(&cluster.uid, command);
+                        }
+                    }
+                }
+                None if !listed && cluster.reported_ms.is_some_and(|it| it > hold.since_ms) => {
+                    done.push(key.clone())
+                }
+                _ => {}
+            }
+        }
+        if !done.is_empty() {
+            let mut overrides = overrides.clone();
+            overrides.removals.retain(|it, _| !done.contains(it));
+            let mut batch = Batch::default();
+            batch.put_overrides(&overrides);
+            hub.db.commit(&batch)?;
+        }
+        Ok(())
+    }
+}
+
+impl Planning {
+    fn is_news(&self) -> bool {
+        let (old, new) = (&self.previous, &self.next.state);
+        let first = old.generation == Generation(0);
+        first || old.units != new.units || old.sources != new.sources || old.epoch != new.epoch
+    }
+}
+
+/// One cluster in a round.
+#[derive(Clone, Copy)]
+struct Cluster<'a> {
+    hub: &'a Hub,
+    name: &'a ClusterName,
+    record: &'a ClusterRecord,
+    placing: &'a Placing,
+    pins: &'a BTreeMap<SourceKey, Revision>,
+    sources: &'a BTreeMap<SourceKey, GitRepository>,
+}
+
+/// Lets a deletion go on that the agent's fuse stopped.
+pub(crate) fn confirm(key: &UnitKey, digest: &Digest, actor: &str, reason: &str) -> v1::Command {
+    v1::Command {
+        id: uuid::Uuid::new_v4().to_string(),
+        command: Some(v1::command::Command::Confirm(v1::Confirm {
+            unit: key.to_string(),
+            digest: digest.as_bytes().to_vec().into(),
+            actor: actor.to_owned(),
+            reason: reason.to_owned(),
+        })),
+    }
+}
+
+fn incomplete(fleet: &Fleet, placing: &Placing) -> Option<String> {
+    let problem = placing.problems.first().cloned().or_else(|| {
+        let mut errors = fleet.problems.iter();
+        let error = errors.find(|it| it.level == capstan_render::Level::Error)?;
+        Some(error.to_string())
+    })?;
+    Some(format!(
+        "not everything in the fleet path can be read, so nothing counts as removed: {problem}"
+    ))
+}
+
+fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) {
+    let same = {
+        let view = hub.view();
+        let known = view.clusters.iter().map(|(name, it)| (name, &it.uid));
+        known.eq(records.iter().map(|(name, it)| (name, &it.uid)))
+    };
+    if same {
+        return;
+    }
+    hub.change_view(|view| {
+        view.clusters
+            .retain(|name, it| records.get(name).is_some_and(|record| record.uid == it.uid));
+        for (name, record) in records {
+            let cluster = view.clusters.entry(name.clone());
+            cluster.or_insert_with(|| ClusterView::new(record.uid.clone()));
+        }
+    });
+}
+
+fn show_places(hub: &Hub, planned: &Planned) {
+    let environments = |name: &ClusterName| -> Vec<String> {
+        let all = planned
+            .pipelines
+            .iter()
+            .flat_map(|it| it.stages.iter().map(move |stage| (it, stage)));
+        let mine = all.filter(|(_, stage)| stage.clusters.contains(name));
+        mine.map(|(it, stage)| it.key(stage).to_string()).collect()
+    };
+    let changed: Vec<_> = {
+        let view = hub.view();
+        let news = planned.placing.iter().filter_map(|(name, it)| {
+            let environments = environments(name);
+            let known = view.clusters.get(name)?;
+            let differs = known.labels != it.labels || known.environments != environments;
+            differs.then(|| (name.clone(), it.labels.clone(), environments))
+        });
+        news.collect()
+    };
+    for (name, labels, environments) in changed {
+        hub.change_cluster(&name, |view| {
+            view.labels = labels;
+            view.environments = environments;
+        });
+    }
+}
+
+/// The sources that the fleet grants, with the fleet repository among them, followed from now on.
+fn follow_sources(hub: &Hub, fleet: &Fleet) -> BTreeMap<SourceKey, GitRepository> {
+    let mut granted = fleet.sources.clone();
+    let mut specs: BTreeMap<SourceKey, SourceSpec> = granted
+        .iter()
+        .map(|(key, it)| (key.clone(), inputs::spec_of(&hub.config, it)))
+        .collect();
+    if let Some(configured) = &hub.config.fleet {
+        let key = fleet_key(configured);
+        specs.insert(key.clone(), inputs::fleet_spec(&hub.config, configured));
+        granted.insert(key, render::fleet_repository(configured));
+    }
+    let known: BTreeSet<SourceKey> = hub.source_table().sources.keys().cloned().collect();
+    let same = {
+        let table = hub.source_table();
+        specs.iter().all(|(key, it)| {
+            table
+                .sources
+                .get(key)
+                .is_some_and(|status| status.spec == *it)
+        })
+    };
+    if !same || known.len() != specs.len() {
+        hub.source_table().follow(&specs, &hub.mirrors());
+        hub.fetch.notify_one();
+    }
+    granted
+}
+
+fn follows(
+    placing: &BTreeMap<ClusterName, Placing>,
+    sources: &BTreeMap<SourceKey, GitRepository>,
+) -> BTreeMap<ClusterName, BTreeSet<SourceKey>> {
+    let of = |it: &Placing| {
+        if it.roots.is_empty() {
+            BTreeSet::new()
+        } else {
+            sources.keys().cloned().collect()
+        }
+    };
+    placing
+        .iter()
+        .map(|(name, it)| (name.clone(), of(it)))
+        .collect()
+}
+
+pub(crate) fn open_tree(hub: &Hub, source: &SourceKey, revision: &Revision) -> Option<PinnedTree> {
+    let spec = hub.source_table().sources.get(source)?.spec.clone();
+    let opened = Mirror::open(&hub.mirrors(), &spec).and_then(|it| it.tree(revision));
+    match opened {
+        Ok((tree_id, tree)) => Some(PinnedTree {
+            revision: revision.clone(),
+            tree_id,
+            tree,
+        }),
+        Err(error) => {
+            tracing::warn!(%source, %revision, %error, "a pinned revision cannot be read");
+            None
+        }
+    }
+}
+
+fn keep_pins(hub: &Hub, book: &Book) {
+    let table = hub.source_table().clone();
+    let mut by_mirror: BTreeMap<(String, Option<String>), (SourceSpec, BTreeSet<String>)> =
+        BTreeMap::new();
+    for (key, status) in &table.sources {
+        let pins = book.clusters.values().filter_map(|it| it.get(key));
+        let commits = pins.flat_map(|it| it.revision.iter().chain(&it.healthy));
+        let spec = &status.spec;
+        let entry = by_mirror.entry((spec.url.clone(), spec.credentials.clone()));
+        let (_, all) = entry.or_insert_with(|| (spec.clone(), BTreeSet::new()));
+        all.extend(commits.map(|it| it.commit().to_owned()));
+    }
+    for (spec, commits) in by_mirror.values() {
+        let commits = commits.iter().map(String::as_str).collect();
+        let kept = Mirror::open(&hub.mirrors(), spec).and_then(|it| it.keep(&commits));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "pinned revisions could not be marked as kept");
+        }
+    }
+}
+
+fn say(hub: &Hub, decision: &Decision) {
+    for (reason, cluster, message) in &decision.notices {
+        hub.say(cluster.as_ref(), Severity::Info, reason, message.clone());
+    }
+}
+
+/// Says which units cannot be rendered any more, and which can again.
+fn say_problems(hub: &Hub, name: &ClusterName, old: &DesiredState, new: &DesiredState) {
+    for (key, unit) in &new.units {
+        let before = old.units.get(key).and_then(|it| it.problem.as_ref());
+        match (&unit.problem, before) {
+            (Some(problem), before) if before != Some(problem) && !problem.starts_with("held:") => {
+                hub.say(
+                    Some(name),
+                    Severity::Warning,
+                    "RenderFailed",
+                    format!("{key}: {problem}"),
+                );
+            }
+            (None, Some(_)) => {
+                hub.say(
+                    Some(name),
+                    Severity::Info,
+                    "Rendered",
+                    format!("{key} can be rendered again"),
+                );
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A bare mirror of one repository.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use capstan_core::{Digest, Revision};
+use git2::{
+    AutotagOption, ErrorCode, FetchOptions, Oid, RemoteCallbacks, RemoteRedirect, Repository,
+};
+
+use super::{
+    Follow, SourceSpec,
+    egress::{self, Egress},
+    tree::GitTree,
+};
+use crate::files;
+
+/// Refs that keep the content of pins, whatever the repository does to its branches.
+const PINS: &str = "refs/capstan/pins/";
+
+/// Why a source cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("{what} is not in the repository")]
+    Missing { what: String },
+}
+
+/// The mirror.
+pub(crate) struct Mirror {
+    repository: Repository,
+}
+
+impl Mirror {
+    /// Opens the mirror of a source, or makes it. Sources with the same address and the same credentials share one.
+    pub(crate) fn open(folder: &Path, spec: &SourceSpec) -> Result<Self, SourceError> {
+        let credentials = spec.credentials.as_deref().unwrap_or_default();
+        let name = Digest::of_parts([spec.url.as_bytes(), credentials.as_bytes()]).hex();
+        let path = folder.join(&name[..32]);
+        files::make_private_folder(folder).map_err(|it| failed(&it))?;
+        let repository = match Repository::open_bare(&path) {
+            Ok(repository) => repository,
+            Err(_) => Repository::init_bare(&path).map_err(|it| failed(&it))?,
+        };
+        Ok(Self { repository })
+    }
+
+    /// Fetches what is followed and gives its newest revision.
+    pub(crate) fn fetch(&self, follow: &Follow, egress: Egress) -> Result<Revision, SourceError> {
+        if let Some(problem) = follow.problem() {
+            return Err(SourceError::Refused(problem));
+        }
+        let mut callbacks = RemoteCallbacks::new();
+        let limit = egress.clone();
+        callbacks.transfer_progress(move |it| limit.may_go_on(it.received_bytes()));
+        let mut options = FetchOptions::new();
+        options.remote_callbacks(callbacks);
+        options.download_tags(AutotagOption::None);
+        options.follow_redirects(RemoteRedirect::None);
+        let address = egress.address().to_owned();
+        let mut remote = self
+            .repository
+            .remote_anonymous(&address)
+            .map_err(|it| failed(&it))?;
+        let refspecs = follow.refspecs();
+        let limits = egress.clone();
+        let fetched = egress::with(egress, || remote.fetch(&refspecs, Some(&mut options), None));
+        let what = || SourceError::Missing {
+            what: follow.to_string(),
+        };
+        match fetched {
+            Ok(()) => {}
+            Err(error)
+                if error.code() == ErrorCode::NotFound
+                    && error.class() == git2::ErrorClass::Reference =>
+            {
+                return Err(what());
+            }
+            Err(error) => return Err(limits.explain(&error)),
+        }
+        drop(remote);
+        self.resolve(follow)?.ok_or_else(what)
+    }
+
+    /// Finds the newest commit after a fetch, and remembers it under the followed thing's own ref.
+    fn resolve(&self, follow: &Follow) -> Result<Option<Revision>, SourceError> {
+        let own = follow.local_ref();
+        let (commit, tag) = match follow {
+            Follow::Branch(_) | Follow::Tag(_) | Follow::Ref(_) => {
+                // A branch that was deleted leaves the mirror's ref where it was; libgit2 says nothing of it.
+                let reference = self.repository.find_reference(&own);
+                let commit = reference.and_then(|it| it.peel_to_commit());
+                (commit.map_err(|it| failed(&it))?.id(), None)
+            }
+            Follow::Semver(range) => match self.newest_tag(range)? {
+                Some((tag, commit)) => (commit, Some(tag)),
+                None => return Ok(None),
+            },
+            Follow::Commit(commit) => {
+                let id = Oid::from_str(commit).map_err(|it| failed(&it))?;
+                match self.repository.find_commit(id) {
+                    Ok(it) => (it.id(), None),
+                    Err(_) => return Ok(None),
+                }
+            }
+        };
+        self.repository
+            .reference(&own, commit, true, "")
+            .map_err(|it| failed(&it))?;
+        let text = follow.revision(&commit.to_string(), tag.as_deref());
+        if let Some(tag) = tag {
+            // The tag's name is part of the revision, and is needed to say it again after a restart.
+            let _ = self.repository.reference_symbolic(
+                &format!("{own}-tag"),
+                &format!("refs/capstan/tags/{tag}"),
+                true,
+                "",
+            );
+        }
+        text.parse()
+            .map(Some)
+            .map_err(|it: capstan_core::IdError| SourceError::Refused(it.to_string()))
+    }
+
+    fn newest_tag(&self, range: &str) -> Result<Option<(String, Oid)>, SourceError> {
+        let range = semver::VersionReq::parse(range).map_err(|it| failed(&it))?;
+        let mut newest: Option<(semver::Version, String, Oid)> = None;
+        let references = self
+            .repository
+            .references_glob("refs/capstan/tags/*")
+            .map_err(|it| failed(&it))?;
+        for reference in references.flatten() {
+            let Ok(name) = reference.name() else { continue };
+            let tag = name.trim_start_matches("refs/capstan/tags/").to_owned();
+            let Ok(version) = semver::Version::parse(tag.trim_start_matches('v')) else {
+                continue;
+            };
+            let Ok(commit) = reference.peel_to_commit() else {
+                continue;
+            };
+            if range.matches(&version) && newest.as_ref().is_none_or(|it| it.0 < version) {
+                newest = Some((version, tag, commit.id()));
+            }
+        }
+        Ok(newest.map(|(_, tag, commit)| (tag, commit)))
+    }
+
+    /// What an earlier fetch found.
+    pub(crate) fn head(&self, follow: &Follow) -> Option<Revision> {
+        let own = follow.local_ref();
+        let commit = self
+            .repository
+            .find_reference(&own)
+            .ok()?
+            .peel_to_commit()
+            .ok()?
+            .id();
+        let link = self.repository.find_reference(&format!("{own}-tag")).ok();
+        let target = link.and_then(|it| it.symbolic_target().ok().flatten().map(ToOwned::to_owned));
+        let tag = target.map(|it| it.trim_start_matches("refs/capstan/tags/").to_owned());
+        follow
+            .revision(&commit.to_string(), tag.as_deref())
+            .parse()
+            .ok()
+    }
+
+    /// The files of a revision, and the hash that names them.
+    pub(crate) fn tree(&self, revision: &Revision) -> Result<(String, Arc<GitTree>), SourceError> {
+        let missing = || SourceError::Missing {
+            what: revision.to_string(),
+        };
+        let id = Oid::from_str(revision.commit()).map_err(|_| missing())?;
+        let root = self
+            .repository
+            .find_commit(id)
+            .map_err(|_| missing())?
+            .tree_id();
+        let repository = Repository::open_bare(self.repository.path()).map_err(|it| failed(&it))?;
+        let tree = GitTree::new(Mutex::new(repository), root);
+        Ok((root.to_string(), Arc::new(tree)))
+    }
+
+    /// Keeps exactly the content of `pinned`, also where the repository has dropped it.
+    pub(crate) fn keep(&self, pinned: &BTreeSet<&str>) -> Result<(), SourceError> {
+        let kept = self
+            .repository
+            .references_glob(&format!("{PINS}*"))
+            .map_err(|it| failed(&it))?;
+        for mut reference in kept.flatten() {
+            let name = reference.name().unwrap_or_default().to_owned();
+            if !pinned.contains(name.trim_start_matches(PINS)) {
+                reference.delete().map_err(|it| failed(&it))?;
+            }
+        }
+        for commit in pinned {
+            let Ok(id) = Oid::from_str(commit) else {
+                continue;
+            };
+            if self.repository.find_commit(id).is_ok() {
+                let name = format!("{PINS}{commit}");
+                self.repository
+                    .reference(&name, id, true, "")
+                    .map_err(|it| failed(&it))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> SourceError {
+    SourceError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Mirrors of repositories on this disk.
+
+use std::time::Duration;
+
+use capstan_render::{Tree, tree::Entry};
+use git2::{Signature, build::TreeUpdateBuilder};
+
+use super::*;
+use crate::config::Config;
+
+/// A repository with one commit after another on `main`.
+struct Upstream {
+    repository: Repository,
+}
+
+impl Upstream {
+    fn new(folder: &Path) -> Self {
+        Self {
+            repository: Repository::init_bare(folder.join("upstream")).unwrap(),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("file://{}", self.repository.path().display())
+    }
+
+    /// Commits `files` over `parent`, and points `main` there.
+    fn commit(&self, parent: Option<Oid>, files: &[(&str, &str)]) -> Oid {
+        let parent = parent.map(|it| self.repository.find_commit(it).unwrap());
+        let empty = self.repository.treebuilder(None).unwrap().write().unwrap();
+        let base = parent.as_ref().map_or(empty, |it| it.tree_id());
+        let mut update = TreeUpdateBuilder::new();
+        for (path, content) in files {
+            let blob = self.repository.blob(content.as_bytes()).unwrap();
+            update.upsert(*path, blob, git2::FileMode::Blob);
+        }
+        let base = self.repository.find_tree(base).unwrap();
+        let tree = update.create_updated(&self.repository, &base).unwrap();
+        let tree = self.repository.find_tree(tree).unwrap();
+        let who = Signature::now("a", "a@example.org").unwrap();
+        let parents: Vec<_> = parent.iter().collect();
+        let id = self
+            .repository
+            .commit(None, &who, &who, "m", &tree, &parents)
+            .unwrap();
+        self.repository
+            .reference("refs/heads/main", id, true, "")
+            .unwrap();
+        id
+    }
+}
+
+struct Here {
+    folder: tempfile::TempDir,
+    upstream: Upstream,
+    config: Config,
+}
+
+impl Here {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = Upstream::new(folder.path());
+        let config = Config {
+            allow_file_urls: vec![folder.path().to_owned()],
+            ..Config::default()
+        };
+        Self {
+            folder,
+            upstream,
+            config,
+        }
+    }
+
+    fn spec(&self, follow: Follow) -> SourceSpec {
+        SourceSpec {
+            url: self.upstream.url(),
+            follow,
+            credentials: None,
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(60),
+            suspend: false,
+        }
+    }
+
+    fn mirror(&self, follow: &Follow) -> Mirror {
+        Mirror::open(
+            &self.folder.path().join("mirrors"),
+            &self.spec(follow.clone()),
+        )
+        .unwrap()
+    }
+
+    fn fetch(&self, follow: &Follow) -> Result<Revision, SourceError> {
+        let egress = Egress::new(&self.config, &self.spec(follow.clone()))?;
+        self.mirror(follow).fetch(follow, egress)
+    }
+}
+
+fn main() -> Follow {
+    Follow::Branch("main".into())
+}
+
+#[test]
+fn files_are_read_at_the_revision_that_was_fetched() {
+    let here = Here::new();
+    let first = here
+        .upstream
+        .commit(None, &[("a/b.yaml", "one"), ("c.yaml", "two")]);
+    let revision = here.fetch(&main()).unwrap();
+    assert_eq!(revision.to_string(), format!("main@sha1:{first}"));
+    here.upstream.commit(Some(first), &[("a/b.yaml", "three")]);
+    let newer = here.fetch(&main()).unwrap();
+    let mirror = here.mirror(&main());
+    assert_eq!(mirror.head(&main()), Some(newer.clone()));
+    let read = |at: &Revision| {
+        String::from_utf8(
+            mirror
+                .tree(at)
+                .unwrap()
+                .1
+                .read("a/b.yaml")
+                .unwrap()
+                .to_vec(),
+        )
+        .unwrap()
+    };
+    assert_eq!(
+        (read(&revision), read(&newer)),
+        ("one".to_owned(), "three".to_owned())
+    );
+    let tree = mirror.tree(&newer).unwrap().1;
+    assert_eq!(tree.list("").unwrap(), ["a", "c.yaml"]);
+    assert_eq!(tree.entry("a").unwrap(), Some(Entry::Folder));
+    assert_eq!(tree.entry("nothing").unwrap(), None);
+    assert!(matches!(
+        tree.entry("c.yaml").unwrap(),
+        Some(Entry::File(_))
+    ));
+}
+
+#[test]
+fn a_pinned_revision_stays_after_a_force_push() {
+    let here = Here::new();
+    let first = here.upstream.commit(None, &[("a", "one")]);
+    let pinned = here.fetch(&main()).unwrap();
+    here.mirror(&main())
+        .keep(&BTreeSet::from([first.to_string().as_str()]))
+        .unwrap();
+    let other = here.upstream.commit(None, &[("a", "two")]);
+    assert_eq!(here.fetch(&main()).unwrap().commit(), other.to_string());
+    let mirror = here.mirror(&main());
+    assert!(mirror.tree(&pinned).is_ok());
+    let kept = format!("{PINS}{first}");
+    assert!(mirror.repository.find_reference(&kept).is_ok());
+    mirror.keep(&BTreeSet::new()).unwrap();
+    assert!(mirror.repository.find_reference(&kept).is_err());
+}
+
+#[test]
+fn what_is_not_there_is_an_error_and_the_last_revision_stays() {
+    let here = Here::new();
+    here.upstream.commit(None, &[("a", "one")]);
+    let revision = here.fetch(&main()).unwrap();
+    here.upstream
+        .repository
+        .find_reference("refs/heads/main")
+        .unwrap()
+        .delete()
+        .unwrap();
+    assert!(here.fetch(&main()).is_err(), "a branch that was deleted");
+    assert_eq!(here.mirror(&main()).head(&main()), Some(revision));
+    assert!(here.fetch(&Follow::Branch("other".into())).is_err());
+    assert!(here.fetch(&Follow::Branch("a..b".into())).is_err());
+}
+
+#[test]
+fn the_newest_tag_of_a_range_is_followed() {
+    let here = Here::new();
+    let mut parent = None;
+    for tag in ["v1.0.0", "v1.10.0", "v1.9.0", "v2.0.0", "other"] {
+        let id = here.upstream.commit(parent, &[("a", tag)]);
+        here.upstream
+            .repository
+            .reference(&format!("refs/tags/{tag}"), id, true, "")
+            .unwrap();
+        parent = Some(id);
+    }
+    let follow = Follow::Semver("1.x".into());
+    let revision = here.fetch(&follow).unwrap();
+    assert!(revision.as_str().starts_with("v1.10.0@sha1:"), "{revision}");
+    assert_eq!(here.mirror(&follow).head(&follow), Some(revision));
+    let commit = Follow::Commit(parent.unwrap().to_string());
+    assert_eq!(
+        here.fetch(&commit).unwrap().to_string(),
+        format!("sha1:{}", parent.unwrap())
+    );
+}
+
+#[test]
+fn a_path_that_is_not_allowed_is_not_read() {
+    let mut here = Here::new();
+    here.upstream.commit(None, &[("a", "one")]);
+    here.config.allow_file_urls = vec![here.folder.path().join("mirrors")];
+    let refused = here.fetch(&main()).unwrap_err().to_string();
+    assert!(refused.contains("allow_file_urls"), "{refused}");
+}

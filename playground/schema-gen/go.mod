@@ -1,3 +1,0 @@
-module capstan.dev/schema-gen
-
-go 1.26
