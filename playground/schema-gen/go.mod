@@ -1,0 +1,3 @@
+module capstan.dev/schema-gen
+
+go 1.26

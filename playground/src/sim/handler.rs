@@ -1,0 +1,574 @@
+//! Answers requests: who asks, may they, what do they want, and what comes of it. Everything here runs under the lock of the cluster.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::auth::User;
+use super::delete::DeleteOptions;
+use super::discovery;
+use super::kinds::ResourceId;
+use super::patch;
+use super::rbac::{self, Attributes};
+use super::read::{ListOptions, Shape};
+use super::reviews;
+use super::route::{Accepted, Request, ResourcePath, accepted};
+use super::schema::Schema;
+use super::selector::{self, Selector};
+use super::state::{Answer, Caller, FieldValidation, State, Target, text};
+use super::status::{About, FieldError, Status};
+use super::watch::{Watch, WatchOptions};
+
+/// The most bytes that a request may carry, as on the real server.
+pub(crate) const MAX_BODY: usize = 3 * 1024 * 1024;
+/// The most characters that a field manager may have.
+const MAX_MANAGER: usize = 128;
+/// How long a watch without a timeout lasts; the real server picks a random time above this.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(1_800);
+
+/// What is sent back.
+pub(crate) enum Reply {
+    Json {
+        code: u16,
+        body: Value,
+        warnings: Vec<String>,
+        retry_after: Option<u64>,
+    },
+    Text {
+        code: u16,
+        body: String,
+    },
+    Watch {
+        watch: Box<Watch>,
+        timeout: Duration,
+    },
+}
+
+impl From<Status> for Reply {
+    fn from(status: Status) -> Reply {
+        Reply::Json {
+            code: status.code,
+            body: status.to_json(),
+            warnings: Vec::new(),
+            retry_after: status.retry_after(),
+        }
+    }
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        Reply::Json {
+            code: answer.code,
+            body: answer.body,
+            warnings: answer.warnings,
+            retry_after: None,
+        }
+    }
+}
+
+fn ok(body: Value) -> Reply {
+    Reply::from(Answer::ok(body))
+}
+
+/// Answers a request.
+pub(crate) fn handle(state: &mut State, request: &Request, user: &User) -> Reply {
+    match request.resource() {
+        Some(path) => resource(state, request, user, &path).unwrap_or_else(Reply::from),
+        None => other(state, request, user).unwrap_or_else(Reply::from),
+    }
+}
+
+/// Paths that are no resources.
+fn other(state: &State, request: &Request, user: &User) -> Result<Reply, Status> {
+    let attributes = Attributes {
+        verb: request.method.as_str().to_lowercase(),
+        path: Some(request.path.clone()),
+        ..Attributes::default()
+    };
+    if !rbac::allows(state, user, &attributes) {
+        return Err(rbac::refusal(user, &attributes));
+    }
+    if !matches!(request.method.as_str(), "GET" | "HEAD") {
+        return Err(Status::method_not_allowed());
+    }
+    let form = accepted(request.header("accept"));
+    let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+    let found = match parts.as_slice() {
+        ["version"] => Some(discovery::version()),
+        ["healthz" | "livez" | "readyz", ..] => {
+            return Ok(Reply::Text {
+                code: 200,
+                body: "ok".into(),
+            });
+        }
+        ["api"] if form == Accepted::AggregatedDiscovery => {
+            Some(discovery::aggregated(state, true))
+        }
+        ["apis"] if form == Accepted::AggregatedDiscovery => {
+            Some(discovery::aggregated(state, false))
+        }
+        ["api"] => Some(discovery::core_versions(request.header("host"))),
+        ["apis"] => Some(discovery::group_list(state)),
+        ["api", version] => discovery::resource_list(state, "", version),
+        ["apis", group] => discovery::one_group(state, group),
+        ["apis", group, version] => {
+            check_served_elsewhere(state, group, version)?;
+            discovery::resource_list(state, group, version)
+        }
+        ["openapi", "v3"] => Some(discovery::openapi_index(state)),
+        ["openapi", "v3", "api", version] => discovery::openapi_document(state, "", version),
+        ["openapi", "v3", "apis", group, version] => {
+            discovery::openapi_document(state, group, version)
+        }
+        ["openapi", "v2"] => return Err(Status::not_simulated("OpenAPI v2; read /openapi/v3")),
+        ["metrics"] | ["logs", ..] | ["debug", ..] => {
+            return Err(Status::not_simulated(&format!(
+                "{} has no content here",
+                request.path
+            )));
+        }
+        _ => None,
+    };
+    found.map(ok).ok_or_else(Status::no_such_path)
+}
+
+fn check_served_elsewhere(state: &State, group: &str, version: &str) -> Result<(), Status> {
+    if discovery::unserved(state)
+        .iter()
+        .any(|(g, v)| g == group && v == version)
+    {
+        return Err(Status::unavailable(
+            "the server is currently unable to handle the request",
+        ));
+    }
+    Ok(())
+}
+
+fn resource(
+    state: &mut State,
+    request: &Request,
+    user: &User,
+    path: &ResourcePath,
+) -> Result<Reply, Status> {
+    let verb = request.verb(path);
+    let attributes = attributes(path, verb);
+    if !rbac::allows(state, user, &attributes) {
+        return Err(rbac::refusal(user, &attributes));
+    }
+    check_served_elsewhere(state, &path.group, &path.version)?;
+    let target = target(state, path)?;
+    let form = accepted(request.header("accept"));
+    if form == Accepted::None {
+        return Err(Status::not_acceptable("application/json"));
+    }
+    let shape = if form == Accepted::Metadata {
+        Shape::Metadata
+    } else {
+        Shape::Full
+    };
+    if !path.subresource.is_empty() {
+        let reply = subresource(state, request, user, target, verb)?;
+        return Ok(shaped(reply, shape));
+    }
+    if !target.resource.verbs.iter().any(|v| v == verb) {
+        return Err(Status::method_not_allowed());
+    }
+    if reviews::is_review(&target) {
+        let body = body(request)?;
+        return Ok(Reply::from(Answer {
+            code: 201,
+            body: reviews::review(state, user, &target, body)?,
+            warnings: Vec::new(),
+        }));
+    }
+    let reply = match verb {
+        "get" => ok(state.get(&target)?),
+        "list" => return Ok(ok(list(state, request, &target, shape)?)),
+        "watch" => return watch(state, request, target, shape),
+        "create" => {
+            let caller = caller(request, user)?;
+            // Creation names the object in its body; the namespace must be in the path.
+            let body = body(request)?;
+            let mut answer = state.create(&caller, &target, body)?;
+            if target.resource.plural == "customresourcedefinitions"
+                && super::schema::custom::has_rules(&answer.body["spec"])
+            {
+                answer.warnings.push(
+                    "the simulated API server does not evaluate x-kubernetes-validations".into(),
+                );
+            }
+            Reply::from(answer)
+        }
+        "update" => Reply::from(state.update(&caller(request, user)?, &target, body(request)?)?),
+        "patch" => Reply::from(patched(state, request, user, &target)?),
+        "delete" => {
+            let options = delete_options(request)?;
+            Reply::from(state.delete(&caller(request, user)?, &target, &options)?)
+        }
+        "deletecollection" => {
+            let options = delete_options(request)?;
+            let selector = selector_of(request, &target)?;
+            return Ok(Reply::from(state.delete_collection(
+                &caller(request, user)?,
+                &target,
+                &selector,
+                &options,
+            )?));
+        }
+        _ => return Err(Status::method_not_allowed()),
+    };
+    Ok(shaped(reply, shape))
+}
+
+fn shaped(reply: Reply, shape: Shape) -> Reply {
+    match reply {
+        Reply::Json {
+            code,
+            body,
+            warnings,
+            retry_after,
+        } if shape == Shape::Metadata && body["kind"] != "Status" => Reply::Json {
+            code,
+            body: shape.show(body),
+            warnings,
+            retry_after,
+        },
+        other => other,
+    }
+}
+
+fn attributes(path: &ResourcePath, verb: &str) -> Attributes {
+    let of_namespace = path.group.is_empty() && path.plural == "namespaces";
+    Attributes {
+        verb: verb.into(),
+        group: path.group.clone(),
+        resource: path.plural.clone(),
+        subresource: path.subresource.clone(),
+        namespace: if of_namespace {
+            path.name.clone()
+        } else {
+            path.namespace.clone()
+        },
+        name: path.name.clone(),
+        path: None,
+    }
+}
+
+fn target(state: &State, path: &ResourcePath) -> Result<Target, Status> {
+    let resource = state
+        .kinds
+        .find(&path.group, &path.plural)
+        .ok_or_else(Status::no_such_path)?;
+    if resource.version(&path.version).is_none()
+        || (!resource.namespaced && !path.namespace.is_empty())
+    {
+        return Err(Status::no_such_path());
+    }
+    let subresource = (!path.subresource.is_empty()).then(|| path.subresource.clone());
+    if resource.namespaced && path.namespace.is_empty() && !path.name.is_empty() {
+        return Err(Status::no_such_path());
+    }
+    Ok(Target {
+        resource,
+        version: path.version.clone(),
+        namespace: path.namespace.clone(),
+        name: path.name.clone(),
+        subresource,
+    })
+}
+
+fn body(request: &Request) -> Result<Value, Status> {
+    let media = request
+        .header("content-type")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if !matches!(media, "" | "application/json") {
+        return Err(Status::unsupported_media(&["application/json"], media));
+    }
+    parse(&request.body)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Status> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        Status::bad_request(format!("couldn't get version/kind; json parse error: {e}"))
+    })
+}
+
+fn delete_options(request: &Request) -> Result<DeleteOptions, Status> {
+    let body = if request.body.is_empty() {
+        None
+    } else {
+        Some(parse(&request.body)?)
+    };
+    DeleteOptions::parse(
+        body.as_ref(),
+        request.query.get("propagationPolicy").map(String::as_str),
+    )
+}
+
+/// Who asks, with the options of a write.
+fn caller(request: &Request, user: &User) -> Result<Caller, Status> {
+    let given = request.parameter("fieldManager").to_owned();
+    let invalid = |error: FieldError| {
+        Err(Status::invalid(
+            &About::new("meta.k8s.io", "PatchOptions", ""),
+            &[error],
+        ))
+    };
+    if given.len() > MAX_MANAGER {
+        return invalid(FieldError::invalid(
+            "fieldManager",
+            &given.as_str().into(),
+            &format!("may not be more than {MAX_MANAGER} bytes"),
+        ));
+    }
+    let mut dry_run = match request.parameter("dryRun") {
+        "" => false,
+        "All" => true,
+        other => {
+            return invalid(FieldError::not_supported(
+                "dryRun",
+                &json!([other]),
+                &["All".into()],
+            ));
+        }
+    };
+    if request.method == http::Method::DELETE && !request.body.is_empty() {
+        dry_run |= parse(&request.body)?
+            .get("dryRun")
+            .and_then(Value::as_array)
+            .is_some_and(|d| d.iter().any(|v| v == "All"));
+    }
+    let validation = match request.parameter("fieldValidation") {
+        "Ignore" => FieldValidation::Ignore,
+        "" | "Warn" => FieldValidation::Warn,
+        "Strict" => FieldValidation::Strict,
+        other => {
+            return invalid(FieldError::not_supported(
+                "fieldValidation",
+                &other.into(),
+                &["Ignore".into(), "Warn".into(), "Strict".into()],
+            ));
+        }
+    };
+    let agent = request.header("user-agent");
+    let agent: String = agent
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(MAX_MANAGER)
+        .collect();
+    Ok(Caller {
+        user: user.clone(),
+        manager_given: !given.is_empty(),
+        manager: if given.is_empty() {
+            if agent.is_empty() {
+                "unknown".into()
+            } else {
+                agent
+            }
+        } else {
+            given
+        },
+        dry_run,
+        force: request.flag("force") == Some(true),
+        force_given: request.query.contains_key("force"),
+        validation,
+    })
+}
+
+fn selector_of(request: &Request, target: &Target) -> Result<Selector, Status> {
+    let mut fields = selector::selectable_fields(&target.resource.group, &target.resource.plural);
+    if let Schema::Custom(_) = &target.version().schema {
+        fields.extend(target.resource.selectable.iter().cloned());
+    }
+    Selector::parse(
+        request.parameter("labelSelector"),
+        request.parameter("fieldSelector"),
+        &fields,
+    )
+}
+
+fn list(state: &State, request: &Request, target: &Target, shape: Shape) -> Result<Value, Status> {
+    let limit = match request.parameter("limit") {
+        "" => 0,
+        text => text
+            .parse()
+            .map_err(|_| Status::bad_request(format!("limit: {text:?} is no number")))?,
+    };
+    let options = ListOptions {
+        selector: selector_of(request, target)?,
+        limit,
+        token: request.parameter("continue").to_owned(),
+        resource_version: request.parameter("resourceVersion").to_owned(),
+        exact: request.parameter("resourceVersionMatch") == "Exact",
+    };
+    state.list(target, &options, shape)
+}
+
+fn watch(state: &State, request: &Request, target: Target, shape: Shape) -> Result<Reply, Status> {
+    let send_initial = request.flag("sendInitialEvents");
+    let matching = request.parameter("resourceVersionMatch");
+    if send_initial.is_some() && matching != "NotOlderThan" {
+        let error = FieldError::forbidden(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        );
+        return Err(Status::invalid(
+            &About::new("meta.k8s.io", "ListOptions", ""),
+            &[error],
+        ));
+    }
+    if send_initial.is_none() && !matching.is_empty() {
+        let error = FieldError::forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        );
+        return Err(Status::invalid(
+            &About::new("meta.k8s.io", "ListOptions", ""),
+            &[error],
+        ));
+    }
+    let timeout =
+        match request.parameter("timeoutSeconds") {
+            "" | "0" => WATCH_TIMEOUT,
+            text => Duration::from_secs(text.parse().map_err(|_| {
+                Status::bad_request(format!("timeoutSeconds: {text:?} is no number"))
+            })?),
+        };
+    let options = WatchOptions {
+        selector: selector_of(request, &target)?,
+        shape,
+        bookmarks: request.flag("allowWatchBookmarks") == Some(true),
+        send_initial,
+        resource_version: request.parameter("resourceVersion").to_owned(),
+    };
+    Ok(Reply::Watch {
+        watch: Box::new(Watch::start(state, target, options)?),
+        timeout,
+    })
+}
+
+/// The forms in which a patch can come.
+const PATCHES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
+
+fn patched(
+    state: &mut State,
+    request: &Request,
+    user: &User,
+    target: &Target,
+) -> Result<Answer, Status> {
+    let caller = caller(request, user)?;
+    let media = request
+        .header("content-type")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    if media == "application/apply-patch+yaml" {
+        let config: Value = serde_json::from_slice(&request.body).map_err(|e| {
+            Status::not_simulated(&format!(
+                "an applied configuration that is not JSON (which is YAML too): {e}"
+            ))
+        })?;
+        return state.apply(&caller, target, config);
+    }
+    if !PATCHES.contains(&media.as_str()) || (target.resource.custom && media.contains("strategic"))
+    {
+        let known: &[&str] = if target.resource.custom {
+            &[PATCHES[0], PATCHES[1], PATCHES[3]]
+        } else {
+            &PATCHES
+        };
+        return Err(Status::unsupported_media(known, &media));
+    }
+    if caller.force_given {
+        let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+        return Err(Status::invalid(
+            &About::new("meta.k8s.io", "PatchOptions", ""),
+            &[error],
+        ));
+    }
+    let Some(live) = state
+        .store
+        .get(&target.resource.id(), &target.key())
+        .cloned()
+    else {
+        return Err(Status::not_found(&target.about()));
+    };
+    let patch = parse(&request.body)?;
+    let mut object = state.convert_out(target, &live);
+    match media.as_str() {
+        "application/json-patch+json" => patch::json(&mut object, patch)?,
+        "application/merge-patch+json" => patch::merge(&mut object, &patch),
+        _ => patch::strategic(target.version().schema.root(), &mut object, &patch)?,
+    }
+    state.patched(&caller, target, &live, object)
+}
+
+fn subresource(
+    state: &mut State,
+    request: &Request,
+    user: &User,
+    target: Target,
+    verb: &str,
+) -> Result<Reply, Status> {
+    let name = target.subresource().to_owned();
+    let Some(declared) = target.version().subresource(&name) else {
+        return Err(Status::no_such_path());
+    };
+    if !declared.verbs.iter().any(|v| v == verb) {
+        return Err(Status::method_not_allowed());
+    }
+    match (name.as_str(), verb) {
+        ("status" | "approval" | "finalize", "get") => Ok(ok(state.get(&target)?)),
+        ("status" | "approval" | "finalize", "update") => Ok(Reply::from(state.update(
+            &caller(request, user)?,
+            &target,
+            body(request)?,
+        )?)),
+        ("status" | "approval", "patch") => {
+            Ok(Reply::from(patched(state, request, user, &target)?))
+        }
+        ("scale", _) => {
+            super::scale::handle(state, request, &caller(request, user)?, &target, verb)
+                .map(Reply::from)
+        }
+        ("token", "create") => reviews::token(state, &target, body(request)?).map(Reply::from),
+        ("eviction", "create") => {
+            let pod = Target {
+                subresource: None,
+                ..target
+            };
+            state.delete(&caller(request, user)?, &pod, &DeleteOptions::default())?;
+            Ok(Reply::from(Answer {
+                code: 201,
+                body: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+                warnings: Vec::new(),
+            }))
+        }
+        _ => Err(Status::not_simulated(&format!(
+            "{verb} of {}/{name}",
+            target.resource.plural
+        ))),
+    }
+}
+
+/// The identity of the whole cluster: the uid of its `kube-system`.
+pub(crate) fn cluster_uid(state: &State) -> String {
+    let id = ResourceId::new("", "namespaces");
+    state
+        .store
+        .get(&id, &super::storage::Key::new("", "kube-system"))
+        .map(|n| text(n, "/metadata/uid").to_owned())
+        .unwrap_or_default()
+}
