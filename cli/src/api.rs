@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Longer than any answer takes that is not streamed.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Where the routes are.
-const BASE: &str = "/api/v1alpha1";
+const BASE: &str = "/api/v1";
 
 /// Which hub, and who asks. Flags win over the environment, which wins over the file that `capstan demo` and `capstan login` write.
 #[derive(Args, Clone, Debug)]

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::json;
 
 use crate::{
     api::{Api, HubFlags, Refused},
     commands::{act, cluster, describe, diff, events, get, login, playground, render, wait},
-    output,
+    demo, logs, output,
 };
 
 /// Exit code of a command that did not do what it was asked.
@@ -33,7 +34,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// List clusters, units, objects, pipelines or problems.
+    /// List clusters, units, objects, pipelines or sources.
     Get(get::Get),
     /// Show everything about a cluster or a unit.
     Describe(describe::Describe),
@@ -57,13 +58,19 @@ enum Command {
     Rollback(act::OnEnvironment),
     /// Let a held environment move again.
     Release(act::OnEnvironment),
-    /// Keep clusters at their revisions.
+    /// Stop revisions from moving: of a cluster, an environment, or everything.
     Freeze(act::Freeze),
     /// Add, list and remove clusters.
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     /// Remember which hub to talk to.
     Login(login::Login),
+    /// Run a hub.
+    Hub(capstan_hub::Args),
+    /// Run the agent of a cluster.
+    Agent(capstan_agent::Args),
+    /// Run a sample fleet on this machine: a hub, a Git server, three clusters. Ctrl-C ends it.
+    Demo(demo::Demo),
     /// Render a kustomization, a folder or a chart; needs no hub.
     Render(render::Render),
     /// A Kubernetes control plane on this machine to play with.
@@ -84,6 +91,21 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "capstan", &mut script);
             output::print(&String::from_utf8(script)?)?;
+        }
+        Command::Hub(args) => {
+            logs::start("info");
+            runtime()?.block_on(capstan_hub::run(args.clone().into_config()?))?;
+        }
+        Command::Agent(args) => {
+            logs::start("info");
+            // One thread is plenty for one cluster, and each further one costs memory in every cluster.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;
+            let config = capstan_agent::Config::from(args.clone());
+            runtime.block_on(async { capstan_agent::run(config, capstan_agent::terminated()).await })?;
+        }
+        Command::Demo(args) => {
+            logs::start("off");
+            runtime()?.block_on(demo::run(args))?;
         }
         Command::Login(args) => runtime()?.block_on(login::run(args))?,
         Command::Playground(args) => runtime()?.block_on(playground::run(args))?,
@@ -125,8 +147,8 @@ async fn ask(flags: &HubFlags, command: &Command) -> anyhow::Result<()> {
         Command::Resume(args) => act::on_unit(&api, "resume", args).await,
         Command::Approve(args) => act::approve(&api, args).await,
         Command::Promote(args) => act::promote(&api, args).await,
-        Command::Rollback(args) => act::on_environment(&api, "rollback", args, false).await,
-        Command::Release(args) => act::on_environment(&api, "release", args, false).await,
+        Command::Rollback(args) => act::on_environment(&api, "rollback", args, json!({})).await,
+        Command::Release(args) => act::on_environment(&api, "release", args, json!({})).await,
         Command::Freeze(args) => act::freeze(&api, args).await,
         Command::Cluster(args) => cluster::run(&api, args).await,
         other => anyhow::bail!("{other:?} needs no hub"),

@@ -4,7 +4,9 @@ mod api;
 mod args;
 mod commands;
 mod context;
+mod demo;
 mod disk;
+mod logs;
 mod output;
 
 use std::process::ExitCode;

@@ -44,8 +44,10 @@ pub(crate) fn print_list(list: &Value, format: Format, columns: &[Column]) -> an
         Format::Name => {
             let mut out = String::new();
             for item in items {
-                let kind = text(item, "/kind").to_lowercase();
-                writeln!(out, "{kind}/{}", text(item, "/metadata/name"))?;
+                // A unit is named by its key, which the other commands take.
+                let key = text(item, "/metadata/key");
+                let name = if key.is_empty() { text(item, "/metadata/name") } else { key };
+                writeln!(out, "{}/{name}", text(item, "/kind").to_lowercase())?;
             }
             print(&out)
         }
@@ -137,9 +139,10 @@ pub(crate) fn tell(text: &str) {
     eprintln!("{text}");
 }
 
-/// How long ago a time in milliseconds since 1970 was, as kubectl shows ages.
-pub(crate) fn age(since_ms: u64, now_ms: u64) -> String {
-    let seconds = now_ms.saturating_sub(since_ms) / 1000;
+/// How long before `now` the time (RFC 3339) was, as kubectl shows ages. Empty where it is no time.
+pub(crate) fn age(since: &str, now: jiff::Timestamp) -> String {
+    let Ok(since) = since.parse::<jiff::Timestamp>() else { return String::new() };
+    let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
     match seconds {
         0..120 => format!("{seconds}s"),
         120..7200 => format!("{}m", seconds / 60),
@@ -185,14 +188,11 @@ mod tests {
 
     #[test]
     fn ages_are_short() {
-        for (seconds, expect) in [
-            (5, "5s"),
-            (119, "119s"),
-            (600, "10m"),
-            (7200, "2h"),
-            (200_000, "2d"),
-        ] {
-            assert_eq!(age(0, seconds * 1000), expect);
+        let table = [(5, "5s"), (119, "119s"), (600, "10m"), (7200, "2h"), (200_000, "2d")];
+        for (seconds, expect) in table {
+            let now = jiff::Timestamp::from_second(seconds).unwrap();
+            assert_eq!(age("1970-01-01T00:00:00Z", now), expect);
         }
+        assert_eq!(age("never", jiff::Timestamp::UNIX_EPOCH), "");
     }
 }

@@ -4,7 +4,6 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::get::short;
 use crate::{
     api::Api,
     output::{self, text},
@@ -53,14 +52,16 @@ pub(crate) struct Promote {
     /// Promote though the environment before is not healthy. Needs a reason.
     #[arg(long, requires = "reason")]
     force: bool,
+    /// The revision, or the beginning of its commit; that of the environment before where nothing is said.
+    #[arg(long, value_name = "REVISION")]
+    to: Option<String>,
 }
 
 /// `capstan freeze`.
 #[derive(Args, Debug)]
 pub(crate) struct Freeze {
-    /// The clusters.
-    #[arg(required = true)]
-    clusters: Vec<String>,
+    /// What: a cluster, PIPELINE/ENVIRONMENT, or * for everything.
+    scope: String,
     /// Lift the freeze.
     #[arg(long)]
     lift: bool,
@@ -72,96 +73,44 @@ pub(crate) struct Freeze {
 /// Asks for `verb` on a unit.
 pub(crate) async fn on_unit(api: &Api, verb: &str, args: &OnUnit) -> anyhow::Result<()> {
     let unit = unit_path(&args.unit)?;
-    api.post(
-        &format!("/units/{unit}/{verb}"),
-        &json!({"reason": args.reason}),
-    )
-    .await?;
-    output::tell(&format!("{unit}: {verb} accepted"));
+    let answer = api.post(&format!("/units/{unit}/{verb}"), &json!({"reason": args.reason})).await?;
+    output::tell(&text(&answer, "/message"));
     Ok(())
 }
 
 /// Lets a stopped deletion go on.
 pub(crate) async fn approve(api: &Api, args: &Approve) -> anyhow::Result<()> {
     let path = if args.epoch {
-        format!("/clusters/{}/approve-epoch", args.name)
+        format!("/clusters/{}/confirm-epoch", args.name)
     } else {
         format!("/units/{}/approve", unit_path(&args.name)?)
     };
-    api.post(&path, &json!({"reason": args.reason})).await?;
-    output::tell(&format!("{}: approved", args.name));
+    let answer = api.post(&path, &json!({"reason": args.reason})).await?;
+    output::tell(&text(&answer, "/message"));
     Ok(())
 }
 
 /// Promotes.
 pub(crate) async fn promote(api: &Api, args: &Promote) -> anyhow::Result<()> {
-    on_environment(api, "promote", &args.on, args.force).await
+    let more = json!({"force": args.force, "to": args.to});
+    on_environment(api, "promote", &args.on, more).await
 }
 
-/// Asks for `verb` on an environment, and prints what moves.
-pub(crate) async fn on_environment(
-    api: &Api,
-    verb: &str,
-    args: &OnEnvironment,
-    force: bool,
-) -> anyhow::Result<()> {
-    let path = format!(
-        "/pipelines/{}/environments/{}/{verb}",
-        args.pipeline, args.environment
-    );
-    let answer = api
-        .post(&path, &json!({"reason": args.reason, "force": force}))
-        .await?;
-    let changes = answer["changes"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    if changes.is_empty() {
-        output::tell("Nothing to change.");
-    }
-    for change in changes {
-        output::tell(&moved(change));
-    }
+/// Asks for `verb` on an environment, with what else the request says.
+pub(crate) async fn on_environment(api: &Api, verb: &str, args: &OnEnvironment, more: Value) -> anyhow::Result<()> {
+    let path = format!("/pipelines/{}/environments/{}/{verb}", args.pipeline, args.environment);
+    let mut body = more;
+    body["reason"] = json!(args.reason);
+    let answer = api.post(&path, &body).await?;
+    output::tell(&text(&answer, "/message"));
     Ok(())
 }
 
-fn moved(change: &Value) -> String {
-    let from = short(&text(change, "/from"));
-    let from = if from.is_empty() {
-        "nothing".to_owned()
-    } else {
-        from
-    };
-    format!(
-        "{}: {} from {from} to {}",
-        text(change, "/cluster"),
-        text(change, "/source"),
-        short(&text(change, "/to"))
-    )
-}
-
-/// Stops the pins of clusters from moving, or lets them move again.
+/// Stops pins from moving, or lets them move again.
 pub(crate) async fn freeze(api: &Api, args: &Freeze) -> anyhow::Result<()> {
-    if args.lift {
-        for cluster in &args.clusters {
-            api.delete(
-                &format!("/freeze/{cluster}"),
-                &json!({"reason": args.reason}),
-            )
-            .await?;
-        }
-    } else {
-        api.post(
-            "/freeze",
-            &json!({"clusters": args.clusters, "reason": args.reason}),
-        )
-        .await?;
-    }
-    output::tell(&format!(
-        "{}: {}",
-        args.clusters.join(", "),
-        if args.lift { "freeze lifted" } else { "frozen" }
-    ));
+    let path = if args.lift { "/unfreeze" } else { "/freeze" };
+    let answer = api.post(path, &json!({"scope": args.scope, "reason": args.reason})).await?;
+    output::tell(&text(&answer, "/message"));
     Ok(())
 }
 
@@ -187,15 +136,6 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("CLUSTER/KIND/NAMESPACE/NAME")
-        );
-    }
-
-    #[test]
-    fn moves_read_as_sentences() {
-        let change = json!({"cluster": "prod", "source": "GitRepository/flux-system/fleet", "from": null, "to": "main@sha1:0123456789abcdef"});
-        assert_eq!(
-            moved(&change),
-            "prod: GitRepository/flux-system/fleet from nothing to main@0123456789ab"
         );
     }
 }

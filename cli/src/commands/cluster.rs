@@ -1,6 +1,6 @@
 //! `capstan cluster`: who belongs to the fleet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -113,7 +113,8 @@ async fn add(api: &Api, args: &Add) -> anyhow::Result<()> {
     }
 }
 
-fn write_private(file: &PathBuf, content: &str) -> std::io::Result<()> {
+/// Writes a file that only the user can read; it must not be there yet.
+pub(crate) fn write_private(file: &Path, content: &str) -> std::io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let mut file = std::fs::OpenOptions::new()
         .write(true)

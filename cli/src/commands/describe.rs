@@ -31,7 +31,7 @@ pub(crate) async fn run(api: &Api, args: &Describe) -> anyhow::Result<()> {
     out.push_str(&section("Events", &events, |it| {
         format!(
             "{}  {}  {}",
-            text(it, "/severity"),
+            text(it, "/type"),
             text(it, "/reason"),
             text(it, "/message")
         )
@@ -43,8 +43,7 @@ pub(crate) async fn run(api: &Api, args: &Describe) -> anyhow::Result<()> {
                 "{}  {}/{}  {}",
                 text(it, "/status/health"),
                 text(it, "/spec/kind"),
-                text(it, "/spec/name"),
-                text(it, "/status/message")
+                text(it, "/metadata/name"), text(it, "/status/conditions/0/message")
             )
         }));
     }

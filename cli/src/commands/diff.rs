@@ -1,7 +1,7 @@
 //! `capstan diff`: what a revision would change, and where.
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     api::Api,
@@ -11,15 +11,11 @@ use crate::{
 /// `capstan diff`.
 #[derive(Args, Debug)]
 pub(crate) struct Diff {
+    /// A cluster (NAME) or a unit (CLUSTER/KIND/NAMESPACE/NAME); every cluster where nothing is said.
+    name: Option<String>,
     /// The revision to compare with: a commit that the hub's mirror has. The newest where nothing is said.
     #[arg(long)]
     revision: Option<String>,
-    /// Only of this cluster.
-    #[arg(long, short)]
-    cluster: Option<String>,
-    /// Only of this unit (CLUSTER/KIND/NAMESPACE/NAME).
-    #[arg(long, short)]
-    unit: Option<String>,
     /// Form of the output.
     #[arg(long, short, default_value = "table")]
     output: Format,
@@ -27,23 +23,30 @@ pub(crate) struct Diff {
 
 /// Prints the differences. Gives whether there are any: the exit code is that of `kubectl diff`.
 pub(crate) async fn run(api: &Api, args: &Diff) -> anyhow::Result<bool> {
-    let query = [
-        ("revision", args.revision.as_deref().unwrap_or_default()),
-        ("cluster", args.cluster.as_deref().unwrap_or_default()),
-        ("unit", args.unit.as_deref().unwrap_or_default()),
-    ];
-    let answer = api.get("/diff", &query).await?;
-    let items = answer["items"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let query = [("revision", args.revision.as_deref().unwrap_or_default())];
+    let mut items = Vec::new();
+    for path in paths(api, args.name.as_deref()).await? {
+        let answer = api.get(&path, &query).await?;
+        items.extend(answer["items"].as_array().cloned().unwrap_or_default());
+    }
     match args.output {
         Format::Table | Format::Wide => {
-            output::print(&items.iter().map(shown).collect::<String>())?
+            output::print(&items.iter().map(shown).collect::<String>())?;
         }
-        other => output::print_list(&answer, other, &[])?,
+        other => output::print_list(&json!({"kind": "DiffList", "items": items}), other, &[])?,
     }
     Ok(!items.is_empty())
+}
+
+/// What to ask for.
+async fn paths(api: &Api, name: Option<&str>) -> anyhow::Result<Vec<String>> {
+    if let Some(name) = name {
+        let kind = if name.contains('/') { "units" } else { "clusters" };
+        return Ok(vec![format!("/{kind}/{name}/diff")]);
+    }
+    let clusters = api.get("/clusters", &[]).await?;
+    let names = clusters["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(names.iter().map(|it| format!("/clusters/{}/diff", text(it, "/metadata/name"))).collect())
 }
 
 fn shown(item: &Value) -> String {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::{get::now_ms, wait};
+use super::wait;
 use crate::{
     api::Api,
     output::{self, Column, Format, age, text},
@@ -34,16 +34,13 @@ const COLUMNS: &[Column] = &[
         title: "AGE",
         wide: false,
         cell: |it| {
-            it["timeMs"]
-                .as_u64()
-                .map(|it| age(it, now_ms()))
-                .unwrap_or_default()
+            age(&text(it, "/time"), jiff::Timestamp::now())
         },
     },
     Column {
-        title: "SEVERITY",
+        title: "TYPE",
         wide: false,
-        cell: |it| text(it, "/severity"),
+        cell: |it| text(it, "/type"),
     },
     Column {
         title: "REASON",
@@ -53,17 +50,17 @@ const COLUMNS: &[Column] = &[
     Column {
         title: "CLUSTER",
         wide: false,
-        cell: |it| text(it, "/cluster"),
+        cell: |it| text(it, "/spec/cluster"),
     },
     Column {
         title: "UNIT",
         wide: true,
-        cell: |it| text(it, "/unit"),
+        cell: |it| text(it, "/spec/unit"),
     },
     Column {
         title: "OBJECT",
         wide: false,
-        cell: |it| text(it, "/object"),
+        cell: |it| text(it, "/spec/object"),
     },
     Column {
         title: "MESSAGE",

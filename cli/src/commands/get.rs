@@ -1,6 +1,4 @@
-//! `capstan get`: clusters, units, objects, pipelines, problems.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! `capstan get`: clusters, units, objects, pipelines, sources.
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -27,6 +25,9 @@ pub(crate) struct Get {
     /// Only in this namespace.
     #[arg(long, short)]
     namespace: Option<String>,
+    /// Only in clusters of this environment.
+    #[arg(long, short)]
+    environment: Option<String>,
     /// Form of the output.
     #[arg(long, short, default_value = "table")]
     output: Format,
@@ -35,9 +36,16 @@ pub(crate) struct Get {
     watch: bool,
 }
 
+impl Get {
+    /// All of a kind.
+    pub(crate) fn all(kind: Kind, output: Format) -> Self {
+        Self { kind, name: None, cluster: None, unit: None, namespace: None, environment: None, output, watch: false }
+    }
+}
+
 /// What can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
+pub(crate) enum Kind {
     /// Clusters of the fleet.
     #[value(alias = "cluster")]
     Clusters,
@@ -50,9 +58,9 @@ enum Kind {
     /// Pipelines with their environments.
     #[value(alias = "pipeline")]
     Pipelines,
-    /// What is wrong in Git.
-    #[value(alias = "problem")]
-    Problems,
+    /// Sources that the hub follows.
+    #[value(alias = "source")]
+    Sources,
 }
 
 /// Lists, once or again and again.
@@ -77,13 +85,14 @@ async fn list(api: &Api, args: &Get) -> anyhow::Result<()> {
         Kind::Units => ("/units", UNITS),
         Kind::Objects => ("/objects", OBJECTS),
         Kind::Pipelines => ("/pipelines", PIPELINES),
-        Kind::Problems => ("/problems", PROBLEMS),
+        Kind::Sources => ("/sources", SOURCES),
     };
     let given = |it: &Option<String>| it.clone().unwrap_or_default();
     let query = [
         ("cluster", given(&args.cluster)),
         ("unit", given(&args.unit)),
         ("namespace", given(&args.namespace)),
+        ("environment", given(&args.environment)),
         ("name", given(&args.name)),
     ];
     let query: Vec<(&str, &str)> = query.iter().map(|it| (it.0, it.1.as_str())).collect();
@@ -119,17 +128,16 @@ const CLUSTERS: &[Column] = &[
     column("UNITS", |it| {
         format!(
             "{}/{}",
-            number(it, "/status/units/healthy"),
-            number(it, "/status/units/total")
+            number(it, "/status/unitsReady"), number(it, "/status/units")
         )
     }),
     column("REVISION", |it| short(&text(it, "/status/revision"))),
     column("ENVIRONMENT", environments),
     wide("AGENT", |it| text(it, "/status/agentVersion")),
-    wide("KUBERNETES", |it| text(it, "/status/kubernetesVersion")),
+    wide("KUBERNETES", |it| text(it, "/status/kubeVersion")),
     wide("GENERATION", |it| text(it, "/status/generation")),
     wide("UID", |it| text(it, "/metadata/uid")),
-    column("AGE", age),
+    column("AGE", |it| age(it, "/status/link/since")),
     wide("MESSAGE", |it| ready(it, "message")),
 ];
 
@@ -137,21 +145,20 @@ const UNITS: &[Column] = &[
     column("CLUSTER", |it| text(it, "/spec/cluster")),
     column("KIND", |it| text(it, "/spec/kind")),
     column("NAMESPACE", |it| text(it, "/spec/namespace")),
-    column("NAME", |it| text(it, "/spec/name")),
+    column("NAME", |it| text(it, "/metadata/name")),
     column("READY", |it| ready(it, "status")),
     column("STATE", |it| ready(it, "reason")),
     column("REVISION", |it| short(&text(it, "/status/revision"))),
     column("OBJECTS", |it| {
         format!(
             "{}/{}",
-            number(it, "/status/objects/current"),
-            number(it, "/status/objects/total")
+            number(it, "/status/objectsReady"), number(it, "/status/objects")
         )
     }),
-    wide("DRIFTED", |it| number(it, "/status/objects/drifted")),
-    wide("CORRECTED", |it| number(it, "/status/objects/corrected")),
+    wide("DRIFTED", |it| number(it, "/status/drifted")),
+    wide("CORRECTED", |it| number(it, "/status/driftCorrected")),
     wide("SOURCE", |it| text(it, "/spec/source")),
-    column("AGE", age),
+    column("AGE", |it| age(it, "/status/since")),
     column("MESSAGE", not_ready_message),
 ];
 
@@ -159,12 +166,13 @@ const OBJECTS: &[Column] = &[
     column("CLUSTER", |it| text(it, "/spec/cluster")),
     column("NAMESPACE", |it| text(it, "/spec/namespace")),
     column("KIND", |it| text(it, "/spec/kind")),
-    column("NAME", |it| text(it, "/spec/name")),
+    column("NAME", |it| text(it, "/metadata/name")),
     column("HEALTH", |it| text(it, "/status/health")),
     column("DRIFTED", |it| text(it, "/status/drifted")),
-    wide("APIVERSION", |it| text(it, "/spec/apiVersion")),
+    wide("GROUP", |it| text(it, "/spec/group")),
+    wide("VERSION", |it| text(it, "/spec/version")),
     column("UNIT", |it| text(it, "/spec/unit")),
-    column("MESSAGE", |it| text(it, "/status/message")),
+    column("MESSAGE", not_ready_message),
 ];
 
 const PIPELINES: &[Column] = &[
@@ -173,17 +181,16 @@ const PIPELINES: &[Column] = &[
     column("ENVIRONMENTS", pipeline_environments),
 ];
 
-const PROBLEMS: &[Column] = &[
-    column("LEVEL", |it| text(it, "/level")),
-    column("WHERE", |it| {
-        [text(it, "/file"), text(it, "/line")]
-            .into_iter()
-            .filter(|it| !it.is_empty())
-            .collect::<Vec<_>>()
-            .join(":")
-    }),
-    column("UNIT", |it| text(it, "/unit")),
-    column("MESSAGE", |it| text(it, "/message")),
+const SOURCES: &[Column] = &[
+    column("KIND", |it| text(it, "/spec/kind")),
+    column("NAMESPACE", |it| text(it, "/spec/namespace")),
+    column("NAME", |it| text(it, "/metadata/name")),
+    column("READY", |it| ready(it, "status")),
+    column("REVISION", |it| short(&text(it, "/status/revision"))),
+    column("FOLLOWS", |it| text(it, "/spec/follows")),
+    wide("URL", |it| text(it, "/spec/url")),
+    column("FETCHED", |it| age(it, "/status/fetched")),
+    column("MESSAGE", not_ready_message),
 ];
 
 fn ready(item: &Value, field: &str) -> String {
@@ -209,8 +216,7 @@ fn number(item: &Value, pointer: &str) -> String {
 
 fn environments(item: &Value) -> String {
     let list = item
-        .pointer("/status/environments")
-        .and_then(Value::as_array);
+        .pointer("/spec/environments").and_then(Value::as_array);
     let names: Vec<&str> = list
         .into_iter()
         .flatten()
@@ -224,7 +230,7 @@ fn pipeline_environments(item: &Value) -> String {
         .pointer("/status/environments")
         .and_then(Value::as_array);
     let shown = list.into_iter().flatten().map(|it| {
-        let revision = short(&text(it, "/revision"));
+        let revision = short(&text(it, "/pin/revision"));
         let revision = if revision.is_empty() {
             "-".to_owned()
         } else {
@@ -235,19 +241,8 @@ fn pipeline_environments(item: &Value) -> String {
     shown.collect::<Vec<_>>().join(" > ")
 }
 
-fn age(item: &Value) -> String {
-    let since = item.pointer("/status/sinceMs").and_then(Value::as_u64);
-    since
-        .map(|it| output::age(it, now_ms()))
-        .unwrap_or_default()
-}
-
-/// The present, in milliseconds since 1970.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn age(item: &Value, pointer: &str) -> String {
+    output::age(&text(item, pointer), jiff::Timestamp::now())
 }
 
 /// A revision as people read it: `main@abababababab`.

@@ -71,7 +71,7 @@ pub(crate) fn unmet(items: &[Value], revision: Option<&str>) -> Option<String> {
         return Some("any unit to be there".to_owned());
     }
     items.iter().find_map(|it| {
-        let name = text(it, "/metadata/name");
+        let name = text(it, "/metadata/key");
         let ready = condition(it, "Ready")?;
         if ready["status"] != "True" {
             return Some(format!(
@@ -80,7 +80,7 @@ pub(crate) fn unmet(items: &[Value], revision: Option<&str>) -> Option<String> {
                 text(ready, "/message")
             ));
         }
-        let applied = text(it, "/status/appliedRevision");
+        let applied = text(it, "/status/lastAppliedRevision");
         let behind = revision.is_some_and(|it| !applied.contains(it));
         behind.then(|| format!("{name}: healthy at {applied}"))
     })
@@ -116,8 +116,8 @@ mod tests {
 
     fn unit(status: &str, applied: &str) -> Value {
         json!({
-            "metadata": {"name": "dev/Kustomization/a/b"},
-            "status": {"conditions": [{"type": "Ready", "status": status, "reason": "R", "message": "m"}], "appliedRevision": applied},
+            "metadata": {"key": "dev/Kustomization/a/b"},
+            "status": {"conditions": [{"type": "Ready", "status": status, "reason": "R", "message": "m"}], "lastAppliedRevision": applied},
         })
     }
 

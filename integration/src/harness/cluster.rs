@@ -1,0 +1,126 @@
+//! Clusters, simulated or real, that a test looks into and changes by hand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use capstan_playground::{
+    local::{LocalCluster, LocalOptions},
+    sim::{SimCluster, SimOptions},
+};
+use kube::{Client, Config, config::{KubeConfigOptions, Kubeconfig}};
+use serde_json::Value;
+
+use super::wait_for;
+
+/// What clusters a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterKind {
+    /// In this process.
+    Sim,
+    /// etcd, an API server and the rest, as processes.
+    Local,
+}
+
+/// A running cluster.
+pub struct Cluster {
+    /// Its kubeconfig, of an administrator.
+    pub kubeconfig: PathBuf,
+    client: Client,
+    /// The simulated cluster, where it is one.
+    pub sim: Option<SimCluster>,
+    /// The real one, where it is one.
+    pub local: Option<LocalCluster>,
+}
+
+impl Cluster {
+    /// Starts a cluster.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start(kind: ClusterKind, name: &str, folder: &Path) -> anyhow::Result<Self> {
+        let (mut sim, mut local) = (None, None);
+        let text = match kind {
+            ClusterKind::Sim => {
+                let options = SimOptions { name: name.to_owned(), ..SimOptions::default() };
+                sim.insert(SimCluster::start(options)?).kubeconfig()
+            }
+            ClusterKind::Local => {
+                local.insert(LocalCluster::start(LocalOptions::full(name)?).await?).kubeconfig()
+            }
+        };
+        let kubeconfig = folder.join(format!("{name}.kubeconfig"));
+        std::fs::write(&kubeconfig, &text)?;
+        let config = Config::from_custom_kubeconfig(Kubeconfig::from_yaml(&text)?, &KubeConfigOptions::default()).await?;
+        Ok(Self { kubeconfig, client: Client::try_from(config)?, sim, local })
+    }
+
+    /// The object at a path such as `/api/v1/namespaces/shop/configmaps/app`; nothing where there is none.
+    ///
+    /// # Errors
+    /// When the API server does not answer or refuses.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        let request = http::Request::get(path).body(Vec::new())?;
+        match self.client.request::<Value>(request).await {
+            Ok(object) => Ok(Some(object)),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+            Err(error) => Err(error).context(path.to_owned()),
+        }
+    }
+
+    /// Changes the object at `path` by a merge patch, as a person with kubectl would.
+    ///
+    /// # Errors
+    /// When the API server does not answer or refuses.
+    pub async fn patch(&self, path: &str, patch: &Value) -> anyhow::Result<Value> {
+        let request = http::Request::patch(format!("{path}?fieldManager=kubectl-edit"))
+            .header("content-type", "application/merge-patch+json")
+            .body(patch.to_string().into_bytes())?;
+        Ok(self.client.request(request).await?)
+    }
+
+    /// Deletes the object at `path`.
+    ///
+    /// # Errors
+    /// When the API server does not answer or refuses.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        let request = http::Request::delete(path).body(Vec::new())?;
+        self.client.request::<Value>(request).await?;
+        Ok(())
+    }
+
+    /// Creates an object below the collection at `path`.
+    ///
+    /// # Errors
+    /// When the API server does not answer or refuses.
+    pub async fn create(&self, path: &str, object: &Value) -> anyhow::Result<Value> {
+        let request = http::Request::post(path)
+            .header("content-type", "application/json")
+            .body(object.to_string().into_bytes())?;
+        Ok(self.client.request(request).await?)
+    }
+
+    /// Waits until the field of the object at `path` is `expect`.
+    ///
+    /// # Errors
+    /// When that does not happen in time; says what was last seen.
+    pub async fn shows(&self, path: &str, pointer: &str, expect: &Value) -> anyhow::Result<()> {
+        wait_for(&format!("{path} to show {pointer}={expect}"), async || {
+            let object = self.get(path).await?.unwrap_or_default();
+            let found = object.pointer(pointer).cloned().unwrap_or_default();
+            Ok(if found == *expect { Ok(()) } else { Err(found.to_string()) })
+        })
+        .await
+    }
+
+    /// Waits until there is nothing at `path`.
+    ///
+    /// # Errors
+    /// When that does not happen in time.
+    pub async fn gone(&self, path: &str) -> anyhow::Result<()> {
+        wait_for(&format!("{path} to be gone"), async || {
+            let object = self.get(path).await?;
+            Ok(object.map_or(Ok(()), |it| Err(format!("{}", it["metadata"]))))
+        })
+        .await
+    }
+}
