@@ -2,7 +2,7 @@
 //!
 //! Rendering is pure, so the time, the randomness and the cluster are inputs. All of them are here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -100,6 +100,8 @@ pub struct RenderContext {
     pub sensitive: bool,
     /// What lookups gave so far, with the answers of the caller; `None` is asked for and not known.
     pub lookups: BTreeMap<Lookup, Option<Value>>,
+    /// What `lookup` was called for.
+    pub(crate) asked: BTreeSet<Lookup>,
     /// How often each template is being included inside itself at the moment.
     pub(crate) including: BTreeMap<Str, u32>,
     /// How often each derived value was asked for, so that two calls in one file differ.
@@ -126,6 +128,7 @@ impl RenderContext {
             keys: None,
             sensitive: false,
             lookups: BTreeMap::new(),
+            asked: BTreeSet::new(),
             including: BTreeMap::new(),
             calls: BTreeMap::new(),
         }

@@ -6,8 +6,8 @@
 mod constraint;
 mod version;
 
-pub use constraint::{Constraint, ConstraintError};
-pub use version::{Version, VersionError};
+pub use constraint::{Constraint, ConstraintError, MAX_CONSTRAINT_BYTES, MAX_CONSTRAINT_GROUPS};
+pub use version::{MAX_VERSION_BYTES, Version, VersionError};
 
 /// Whether `version` satisfies `constraint`. Text that is no version or no constraint satisfies nothing.
 #[must_use]

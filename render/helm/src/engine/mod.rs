@@ -1,0 +1,338 @@
+//! A render from end to end: dependencies, values, schemas, templates, objects.
+
+mod errors;
+mod scope;
+mod taint;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use capstan_gotemplate::{Ctx, Funcs, Map, MissingKey, TemplateSet, Value};
+use regex::Regex;
+
+use crate::chart::Chart;
+use crate::context::{HelmVersion, Lookup, RenderContext};
+use crate::error::{Error, TemplateError};
+use crate::inputs::{Lookups, RenderInput};
+use crate::rendered::{Crd, Rendered};
+use crate::semver::is_compatible;
+use crate::tree::{Tree, to_json};
+use crate::values::{Coalescing, Values, coalesce_values};
+use crate::work::{ChartId, ROOT, Work};
+use crate::{dependencies, funcs, functions, manifest};
+use scope::Renderable;
+use taint::Taint;
+
+/// The longest name of a release, in bytes: Helm's own limit.
+const MAX_RELEASE_NAME_BYTES: usize = 53;
+/// What the files that hold notes are called.
+const NOTES: &str = "NOTES.txt";
+
+static RELEASE_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        .expect("the pattern is fixed")
+});
+
+static FUNCS: LazyLock<[Arc<Funcs>; 2]> = LazyLock::new(|| {
+    [HelmVersion::V3, HelmVersion::V4].map(|version| {
+        let mut all = Funcs::new();
+        funcs::register(&mut all, version);
+        all.extend(functions::functions());
+        Arc::new(all)
+    })
+});
+
+/// The functions that templates know in a version of Helm.
+pub(crate) fn known_functions(version: HelmVersion) -> Arc<Funcs> {
+    Arc::clone(&FUNCS[version as usize])
+}
+
+/// Renders a chart with a user's values.
+///
+/// # Errors
+/// When Helm would fail, in its words; and when a limit is passed. Where the render lacked answers to lookups, the error says so.
+pub fn render(chart: &Chart, values: &Values, input: &RenderInput) -> Result<Rendered, Error> {
+    let mut release = execute(chart, values, input)?;
+    let mut rendered = Rendered {
+        lookups: release.lookups,
+        wanted: release.wanted,
+        ..Rendered::default()
+    };
+    rendered.notes = take_notes(
+        &mut release.files,
+        &format!("{}/templates/{NOTES}", release.work.name(ROOT)),
+        input.sub_notes,
+    );
+    let sorted = manifest::sort(&release.files, input.version, |path| {
+        release.sensitive.contains(path)
+    });
+    (rendered.hooks, rendered.manifests) =
+        sorted.map_err(|error| waiting(error, &rendered.wanted, input))?;
+    crds(&release.work, ROOT, &mut rendered.crds);
+    Ok(rendered)
+}
+
+/// Renders a chart's templates and leaves their texts as they are: by path, notes included, not split into objects.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_files(
+    chart: &Chart,
+    values: &Values,
+    input: &RenderInput,
+) -> Result<BTreeMap<String, String>, Error> {
+    Ok(execute(chart, values, input)?.files)
+}
+
+/// A release whose templates have been executed.
+struct Executed {
+    work: Work,
+    files: BTreeMap<String, String>,
+    sensitive: BTreeSet<String>,
+    lookups: Vec<Lookup>,
+    wanted: Vec<Lookup>,
+}
+
+fn execute(chart: &Chart, values: &Values, input: &RenderInput) -> Result<Executed, Error> {
+    check(chart, input)?;
+    let mut work = Work::new(chart, input.version)?;
+    let given = values.0.to_map();
+    dependencies::process(&mut work, &given)
+        .map_err(|error| Error::Dependencies(Box::new(error)))?;
+    let values = coalesce_values(&work, ROOT, &given, Coalescing::Coalesce)?;
+    if !input.skip_schema_validation {
+        let violations = check_schemas(&work, ROOT, &values, input);
+        if !violations.is_empty() {
+            return Err(Error::Schema(violations));
+        }
+    }
+    check_kube_version(&work, input)?;
+    let renderables = scope::renderables(&work, &values, input);
+    let set = parse(chart, &renderables, input)?;
+    let mut host = host(input);
+    let result = run(&set, &renderables, &values, input, &mut host);
+    let wanted: Vec<Lookup> = host
+        .lookups
+        .iter()
+        .filter(|(_, answer)| answer.is_none())
+        .map(|(lookup, _)| lookup.clone())
+        .collect();
+    let (files, sensitive) = result.map_err(|error| waiting(error.into(), &wanted, input))?;
+    let asked = host
+        .lookups
+        .into_keys()
+        .filter(|lookup| host.asked.contains(lookup))
+        .collect();
+    Ok(Executed {
+        work,
+        files,
+        sensitive,
+        lookups: asked,
+        wanted,
+    })
+}
+
+/// An error of a render that lacked answers may be due to just that.
+fn waiting(error: Error, wanted: &[Lookup], input: &RenderInput) -> Error {
+    let could_get_more = matches!(input.lookups, Lookups::Given(_)) && !wanted.is_empty();
+    if could_get_more {
+        Error::Lookups {
+            lookups: wanted.to_vec(),
+            source: Box::new(error),
+        }
+    } else {
+        error
+    }
+}
+
+fn check(chart: &Chart, input: &RenderInput) -> Result<(), Error> {
+    let metadata = chart.metadata();
+    if !matches!(metadata.chart_type.as_str(), "" | "application") {
+        return Err(Error::NotInstallable {
+            chart_type: metadata.chart_type.clone(),
+        });
+    }
+    let names: Vec<String> = chart
+        .missing_dependencies()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    if !names.is_empty() {
+        return Err(Error::MissingDependencies {
+            names,
+            version: input.version,
+        });
+    }
+    let name = &input.release.name;
+    let reason = if name.is_empty() {
+        "no name provided"
+    } else if name.len() > MAX_RELEASE_NAME_BYTES || !RELEASE_NAME.is_match(name) {
+        "invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
+    } else {
+        return Ok(());
+    };
+    Err(Error::ReleaseName {
+        name: name.clone(),
+        reason,
+    })
+}
+
+fn check_kube_version(work: &Work, input: &RenderInput) -> Result<(), Error> {
+    let wanted = &work.inner(ROOT).metadata.kube_version;
+    let kube = &input.facts.kube_version;
+    if wanted.is_empty() || is_compatible(wanted, kube.normalized()) {
+        return Ok(());
+    }
+    Err(Error::KubeVersion {
+        wanted: wanted.clone(),
+        found: kube.shown(input.version).to_owned(),
+    })
+}
+
+/// The violations of a chart's schema and of those of the charts below it.
+fn check_schemas(work: &Work, chart: ChartId, values: &Map, input: &RenderInput) -> String {
+    let mut out = String::new();
+    let result = work
+        .inner(chart)
+        .with_schema(&input.schema_documents, |schema| {
+            schema.validate(&to_json(&Value::Map(values.clone())))
+        });
+    if let Some(Err(error)) = result {
+        out.push_str(&format!("{}:\n{error}\n", work.name(chart)));
+    }
+    for &child in work.dependencies(chart) {
+        match values.get(work.name(child)) {
+            None | Some(Value::Nil) => {}
+            Some(Value::Map(inner)) => out.push_str(&check_schemas(work, child, &inner, input)),
+            Some(other) => out.push_str(&format!(
+                "{}:\ninvalid type for values: expected object (map), got {}\n",
+                work.name(child),
+                other.type_name()
+            )),
+        }
+    }
+    out
+}
+
+fn host(input: &RenderInput) -> RenderContext {
+    let mut host = RenderContext::new(
+        input.version,
+        &input.release.name,
+        &input.release.namespace,
+        input.now,
+        input.secret.clone(),
+    );
+    host.keys.clone_from(&input.keys);
+    if let Lookups::Given(objects) = &input.lookups {
+        for (lookup, object) in objects {
+            let answer = object
+                .as_ref()
+                .map_or_else(Map::new, |object| Tree::from(object).to_map());
+            host.lookups
+                .insert(lookup.clone(), Some(Value::Map(answer)));
+        }
+    }
+    host
+}
+
+/// The parsed templates: kept with the chart, so most renders find them there.
+fn parse(
+    chart: &Chart,
+    renderables: &[Renderable],
+    input: &RenderInput,
+) -> Result<Arc<TemplateSet>, Error> {
+    let shape = renderables
+        .iter()
+        .map(|file| (file.path.clone(), file.text.as_bytes().as_ptr().addr()))
+        .collect();
+    chart.inner().cache.get(input.version, &shape, || {
+        let mut set = TemplateSet::new(known_functions(input.version));
+        set.set_missing_key(MissingKey::Zero);
+        for file in renderables {
+            set.parse(&file.path, &file.text).map_err(|error| {
+                Error::Template(errors::parse_error(&file.path, &error.to_string()))
+            })?;
+        }
+        Ok(set)
+    })
+}
+
+type Files = (BTreeMap<String, String>, BTreeSet<String>);
+
+fn run(
+    set: &Arc<TemplateSet>,
+    renderables: &[Renderable],
+    values: &Map,
+    input: &RenderInput,
+    host: &mut RenderContext,
+) -> Result<Files, TemplateError> {
+    let mut files = BTreeMap::new();
+    let mut taint = Taint::new(values);
+    let mut ctx = Ctx::new(Arc::clone(set), input.limits.clone(), host);
+    for file in renderables.iter().filter(|file| !file.is_partial()) {
+        file.enter(input.version);
+        if let Some(host) = ctx.host::<RenderContext>() {
+            host.template.clone_from(&file.path);
+            host.sensitive = false;
+        }
+        let result = ctx.execute(&file.path, &Value::Map(file.scope.clone()));
+        let text = result.map_err(|error| errors::exec_error(&file.path, &error, input.version))?;
+        let used = ctx
+            .host::<RenderContext>()
+            .is_some_and(|host| host.sensitive);
+        taint.executed(&file.path, used, values);
+        files.insert(
+            file.path.clone(),
+            functions::without_no_value(text).to_string(),
+        );
+    }
+    drop(ctx);
+    Ok((files, taint.into_files()))
+}
+
+/// Takes the notes out of the files: the chart's own, or those of all charts.
+fn take_notes(files: &mut BTreeMap<String, String>, own: &str, all: bool) -> String {
+    let mut notes = String::new();
+    files.retain(|path, text| {
+        if !path.ends_with(NOTES) {
+            return true;
+        }
+        if all || path == own {
+            if !notes.is_empty() {
+                notes.push('\n');
+            }
+            notes.push_str(text);
+        }
+        false
+    });
+    notes
+}
+
+/// What lies in `crds/`, a chart's own first.
+fn crds(work: &Work, chart: ChartId, out: &mut Vec<Crd>) {
+    let is_manifest = |path: &str| {
+        path.rsplit_once('.').is_some_and(|(_, extension)| {
+            ["yaml", "yml", "json"]
+                .iter()
+                .any(|known| extension.eq_ignore_ascii_case(known))
+        })
+    };
+    let full_path = work.full_path(chart);
+    let files = work
+        .inner(chart)
+        .files
+        .iter()
+        .map(|(path, data)| (path.to_str(), data));
+    let mut found: Vec<_> = files
+        .filter(|(path, _)| path.starts_with("crds/") && is_manifest(path))
+        .collect();
+    // A folder is walked before the files that come after its name.
+    found.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+    out.extend(found.into_iter().map(|(path, data)| Crd {
+        source: format!("{full_path}/{path}"),
+        text: data.to_string(),
+    }));
+    for &child in work.dependencies(chart) {
+        crds(work, child, out);
+    }
+}
