@@ -11,6 +11,12 @@ pub mod object;
 pub mod desired;
 pub mod report;
 
+pub mod drift;
+pub mod fuse;
+pub mod health;
+pub mod inventory;
+pub mod order;
+
 pub use desired::{
     Delta, DesiredState, Entry, MediaType, Origin, Role, Source, Unit, UnitRef, UnitSpec,
 };

@@ -1,0 +1,499 @@
+//! One turn of the engine: every unit that something happened to is looked at, its pass started where one is due, and
+//! its report made.
+
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
+
+use capstan_core::{
+    Digest, ObjectKey, Phase, Severity, UnitKey, UnitReport, UnitSpec, desired::DriftMode,
+    inventory::UnitInventory,
+};
+use tokio::{task::JoinError, time::Instant};
+
+use super::{
+    DISCOVERY_PERIOD, Engine,
+    evaluate::{Judgement, View, judge},
+    now_ms,
+    unit::UnitState,
+};
+use crate::{
+    cluster::{Actor, Cluster},
+    health_checks,
+    pass::{Outcome, Pass, Task, resolve},
+    plan::{PlanInput, plan},
+    shared::Input,
+};
+
+/// Passes at the same time. Each waits for requests most of the time; the requests have a limit of their own.
+const PASSES: usize = 64;
+/// Wait after a first failure that may pass; doubled with each, up to the unit's retry interval.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// How long a removed unit's pass may take.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(600);
+
+impl<C: Cluster> Engine<C> {
+    /// When to look again although nothing happens.
+    pub(super) fn next_wake(&self) -> Instant {
+        let wakes = self.units.values().filter_map(|it| it.wake_at);
+        let discovery = (!self.discovering).then_some(self.discover_at);
+        let far = Instant::now() + DISCOVERY_PERIOD;
+        wakes.chain(discovery).min().unwrap_or(far).min(far)
+    }
+
+    /// Time has passed.
+    pub(super) fn wake(&mut self) {
+        let now = Instant::now();
+        let due = |it: &UnitState| it.wake_at.is_some_and(|it| it <= now);
+        for (key, state) in &mut self.units {
+            if due(state) {
+                state.wake_at = None;
+                self.touched.insert(key.clone());
+            }
+        }
+        if self.discover_at <= now && !self.discovering {
+            self.discovering = true;
+            self.discover_at = now + DISCOVERY_PERIOD;
+            let shared = self.shared.clone();
+            tokio::spawn(async move {
+                while let Err(error) = shared.discover().await {
+                    tracing::warn!(%error, "discovery failed");
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                // The engine has ended where nobody takes it.
+                let _ = shared.inbox.send(Input::Discovered).await;
+            });
+        }
+    }
+
+    /// Takes the result of a pass.
+    pub(super) fn finish(&mut self, done: Result<(UnitKey, Option<Digest>, Outcome), JoinError>) {
+        let (key, digest, outcome) = match done {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(%error, "a pass ended without a result");
+                return;
+            }
+        };
+        let now = Instant::now();
+        let mut fights = Vec::new();
+        let Some(state) = self.units.get_mut(&key) else {
+            return;
+        };
+        state.running = false;
+        state.corrected += outcome.corrected.len() as u64;
+        for (object, _) in &outcome.corrected {
+            fights.extend(
+                state
+                    .fights
+                    .corrected(object, now)
+                    .map(|it| (object.clone(), it)),
+            );
+        }
+        if state.digest() == digest {
+            if outcome.is_clean() {
+                state.failures = 0;
+                state.retry_at = None;
+                state.applied_at.get_or_insert(now);
+            } else if outcome.trouble.is_some() || !outcome.failures.is_empty() {
+                let retry = retry_wait(state, outcome.is_transient());
+                state.failures += 1;
+                state.retry_at = Some(now + retry);
+            }
+        }
+        self.announce(&key, &outcome, fights);
+        if let Some(state) = self.units.get_mut(&key) {
+            state.last = Some((digest, outcome));
+        }
+        self.touched.insert(key);
+    }
+
+    fn announce(&self, key: &UnitKey, outcome: &Outcome, fights: Vec<(ObjectKey, Duration)>) {
+        let counters = &self.shared.counters;
+        for (object, what) in &outcome.corrected {
+            counters.corrected.fetch_add(1, Ordering::Relaxed);
+            let text = format!("put back: {what}");
+            self.say(
+                Severity::Warning,
+                "DriftCorrected",
+                Some(key),
+                Some(object),
+                text,
+            );
+        }
+        for (object, wait) in fights {
+            let text = format!(
+                "somebody changes it back again and again; corrected again after {} s",
+                wait.as_secs()
+            );
+            self.say(
+                Severity::Warning,
+                "DriftFight",
+                Some(key),
+                Some(&object),
+                text,
+            );
+        }
+        for object in &outcome.pruned {
+            let text = "deleted: the unit no longer has it".into();
+            self.say(Severity::Info, "Pruned", Some(key), Some(object), text);
+        }
+        let known = self
+            .units
+            .get(key)
+            .and_then(|it| it.last.as_ref())
+            .and_then(|it| it.1.waiting.as_ref());
+        if let Some(waiting) = &outcome.waiting
+            && known != Some(waiting)
+        {
+            let text = waiting.message.clone();
+            self.say(
+                Severity::Warning,
+                "ConfirmationNeeded",
+                Some(key),
+                None,
+                text,
+            );
+        }
+    }
+
+    /// Looks at every unit that something happened to.
+    pub(super) fn turn(&mut self) {
+        let mut news = false;
+        loop {
+            let Some(key) = self.touched.pop_first() else {
+                break;
+            };
+            let was_ready = self.units.get(&key).map(|it| (it.ready, it.is_applied()));
+            news |= self.look(&key);
+            let is_ready = self.units.get(&key).map(|it| (it.ready, it.is_applied()));
+            if was_ready != is_ready {
+                self.touch_dependents(&key);
+            }
+        }
+        if news {
+            self.reports.ring();
+        }
+    }
+
+    fn touch_dependents(&mut self, key: &UnitKey) {
+        let depends = |it: &UnitState| {
+            it.unit.as_ref().is_some_and(|unit| {
+                unit.spec.depends_on.iter().any(|it| {
+                    it.kind == key.kind && it.namespace == key.namespace && it.name == key.name
+                })
+            })
+        };
+        let found = self.units.iter().filter(|it| depends(it.1));
+        let found: Vec<UnitKey> = found.map(|it| it.0.clone()).collect();
+        self.touched.extend(found);
+    }
+
+    /// Looks at one unit; `true` where there is something new to report.
+    fn look(&mut self, key: &UnitKey) -> bool {
+        if !self.units.contains_key(key) {
+            return false;
+        }
+        let now = Instant::now();
+        let stopped = self.stranger.clone().or_else(|| {
+            let reason = self.policy.pause.as_ref()?;
+            Some(format!("paused by the cluster's policy: {reason}"))
+        });
+        let waits_for = self.waits_for(key);
+        let state = &self.units[key];
+        if self.is_forgotten(key, state) {
+            self.units.remove(key);
+            self.reports.outbox().remove(key);
+            return true;
+        }
+        if !state.running {
+            let (due, drifted) = self.is_due(key, state, now);
+            let held_back = state.fights.held_back(now);
+            let suspended = state.unit.as_ref().is_some_and(|it| it.spec.suspend);
+            let may_start = stopped.is_none()
+                && waits_for.is_none()
+                && !suspended
+                && self.discovered
+                && self.passes.len() < PASSES;
+            if due && may_start {
+                self.start(key, held_back);
+            }
+            return self.publish(key, stopped.as_deref(), waits_for, &drifted, now);
+        }
+        self.publish(key, stopped.as_deref(), waits_for, &BTreeSet::new(), now)
+    }
+
+    /// Whether a removed unit has nothing left that it owns.
+    fn is_forgotten(&self, key: &UnitKey, state: &UnitState) -> bool {
+        let owns = |it: &UnitInventory| !it.objects.is_empty();
+        state.unit.is_none()
+            && !state.running
+            && !self.shared.ledger.units().get(key).is_some_and(owns)
+    }
+
+    /// Whether a pass is due, and the objects that differ from what is declared.
+    fn is_due(
+        &self,
+        key: &UnitKey,
+        state: &UnitState,
+        now: Instant,
+    ) -> (bool, BTreeSet<ObjectKey>) {
+        let waits = state.retry_at.is_some_and(|it| it > now);
+        let Some(unit) = &state.unit else {
+            return (!waits && self.removal_is_due(state), BTreeSet::new());
+        };
+        let discovery = self.shared.discovery();
+        let resolved = resolve(&state.items, &discovery, key, &self.owners);
+        let wanted: Vec<_> = resolved.into_iter().map(|it| it.0).collect();
+        let units = self.shared.ledger.units();
+        let nothing = UnitInventory::default();
+        let inventory = units.get(key).unwrap_or(&nothing);
+        let observed = self.shared.observed();
+        let set = plan(&PlanInput {
+            unit: key,
+            wanted: &wanted,
+            inventory,
+            sight: |it: &ObjectKey| observed.sight(it, key.kind),
+            mode: DriftMode::Correct,
+        });
+        let changes: Vec<_> = set.stages.iter().flatten().collect();
+        let is_drift = |it: &&&crate::plan::Apply| it.why == crate::plan::Why::Drift;
+        let drifted: BTreeSet<ObjectKey> = changes
+            .iter()
+            .filter(is_drift)
+            .map(|it| wanted[it.index].key.clone())
+            .collect();
+        let held_back = state.fights.held_back(now);
+        let correct = unit.spec.drift == DriftMode::Correct
+            && drifted.iter().any(|it| !held_back.contains(it));
+        let never = state.last.is_none();
+        let retry = state.retry_at.is_some_and(|it| it <= now);
+        let asked =
+            unit.spec.requested_at.is_some() && state.requested_at != unit.spec.requested_at;
+        (
+            (state.dirty || never || retry || correct || asked) && (!waits || state.dirty),
+            drifted,
+        )
+    }
+
+    fn removal_is_due(&self, state: &UnitState) -> bool {
+        let retry = state.retry_at.is_some_and(|it| it <= Instant::now());
+        state.dirty || retry || state.last.is_none()
+    }
+
+    /// What a unit waits for before it is applied.
+    fn waits_for(&self, key: &UnitKey) -> Option<String> {
+        let state = self.units.get(key)?;
+        let unit = state.unit.as_ref()?;
+        if state.is_applied() && !state.dirty {
+            return None;
+        }
+        if let Some(reason) = self
+            .policy
+            .refuses_actor(&key.namespace, unit.spec.service_account.as_deref())
+        {
+            return Some(reason);
+        }
+        for dependency in &unit.spec.depends_on {
+            let found = self.units.iter().find(|(it, _)| {
+                it.home == key.home
+                    && it.kind == dependency.kind
+                    && it.namespace == dependency.namespace
+                    && it.name == dependency.name
+            });
+            let Some((_, other)) = found.filter(|it| it.1.unit.is_some()) else {
+                return Some(format!("dependency {dependency} does not exist"));
+            };
+            if !other.ready {
+                return Some(format!("dependency {dependency} is not ready"));
+            }
+            let same_source = other.unit.as_ref().map(|it| &it.source) == Some(&unit.source);
+            if same_source && other.revision != state.revision {
+                return Some(format!(
+                    "dependency {dependency} is not at the same revision"
+                ));
+            }
+        }
+        None
+    }
+
+    fn start(&mut self, key: &UnitKey, held_back: BTreeSet<ObjectKey>) {
+        let Some(state) = self.units.get_mut(key) else {
+            return;
+        };
+        let spec = match &state.unit {
+            Some(unit) => unit.spec.clone(),
+            None => {
+                let units = self.shared.ledger.units();
+                let inventory = units.get(key).cloned().unwrap_or_default();
+                UnitSpec {
+                    prune: inventory.prune,
+                    service_account: inventory.service_account,
+                    ..UnitSpec::default()
+                }
+            }
+        };
+        let actor = match &spec.service_account {
+            Some(name) => Actor::ServiceAccount {
+                namespace: key.namespace.clone(),
+                name: name.clone(),
+            },
+            None => Actor::Agent,
+        };
+        let timeout = match &state.unit {
+            Some(unit) => Duration::from_secs(unit.spec.timeout_seconds.max(30).into()),
+            None => REMOVAL_TIMEOUT,
+        };
+        let mut confirmed = state.confirmed.clone();
+        confirmed.extend(self.policy.confirmed.iter().copied());
+        let task = Task {
+            unit: key.clone(),
+            digest: state.digest(),
+            items: state.items.clone(),
+            actor: actor.clone(),
+            service_account: spec.service_account.clone(),
+            force: spec.force,
+            prune: spec.prune,
+            mode: spec.drift,
+            timeout,
+            confirmed,
+            prune_hold: self.prune_hold.clone(),
+            others: self.owners.clone(),
+            held_back,
+            now_ms: now_ms(),
+        };
+        state.dirty = false;
+        state.running = true;
+        state.retry_at = None;
+        state.requested_at.clone_from(&spec.requested_at);
+        if let (Some(digest), None) = (state.digest(), &state.checker)
+            && !spec.health_checks.is_empty()
+        {
+            let follow = health_checks::follow(
+                self.shared.clone(),
+                key.clone(),
+                digest,
+                actor,
+                spec.health_checks.clone(),
+            );
+            state.checker = Some(tokio::spawn(follow).abort_handle());
+        }
+        let (digest, key, shared) = (task.digest, key.clone(), self.shared.clone());
+        self.passes.spawn(async move {
+            let outcome = Pass { shared, task }.run().await;
+            (key, digest, outcome)
+        });
+    }
+
+    /// Makes a unit's report; `true` where it says something new.
+    fn publish(
+        &mut self,
+        key: &UnitKey,
+        stopped: Option<&str>,
+        waits_for: Option<String>,
+        differing: &BTreeSet<ObjectKey>,
+        now: Instant,
+    ) -> bool {
+        let Some(state) = self.units.get_mut(key) else {
+            return false;
+        };
+        let late_at = state
+            .unit
+            .as_ref()
+            .zip(state.applied_at)
+            .map(|(unit, at)| at + Duration::from_secs(unit.spec.timeout_seconds.into()));
+        let waits = |it: &UnitState| {
+            it.unit
+                .as_ref()
+                .is_some_and(|it| it.spec.wait || !it.spec.health_checks.is_empty())
+        };
+        let late = waits(state) && late_at.is_some_and(|it| it <= now);
+        let digest = state.digest();
+        let last = state
+            .last
+            .as_ref()
+            .filter(|it| it.0 == digest)
+            .map(|it| &it.1);
+        let (judgement, inventory) = {
+            let units = self.shared.ledger.units();
+            let inventory = units.get(key).cloned().unwrap_or_default();
+            drop(units);
+            let observed = self.shared.observed();
+            let judgement = judge(&View {
+                unit: state.unit.as_ref(),
+                stopped,
+                waits_for,
+                running: state.running,
+                last,
+                differing,
+                inventory: &inventory,
+                checks: &state.checks,
+                late,
+                sight: |it: &ObjectKey| observed.sight(it, key.kind),
+            });
+            (judgement, inventory)
+        };
+        state.ready = state.is_applied()
+            && state.unit.as_ref().is_some_and(|it| it.problem.is_none())
+            && (!waits(state) || judgement.healthy);
+        state.fights.settle(now);
+        let fights = state.fights.next(now);
+        let late_at = late_at.filter(|it| waits(state) && *it > now && !judgement.healthy);
+        let wakes = [state.retry_at, fights, late_at];
+        state.wake_at = wakes.into_iter().flatten().min();
+        let report = report(key, state, judgement, &inventory);
+        self.reports.outbox().report(report)
+    }
+}
+
+fn retry_wait(state: &UnitState, transient: bool) -> Duration {
+    let interval = state
+        .unit
+        .as_ref()
+        .map_or(60, |it| it.spec.retry_interval_seconds);
+    let interval = Duration::from_secs(interval.max(1).into());
+    if transient {
+        let wait = FIRST_RETRY.saturating_mul(1 << state.failures.min(10));
+        return wait.min(interval);
+    }
+    interval
+}
+
+fn report(
+    key: &UnitKey,
+    state: &mut UnitState,
+    judgement: Judgement,
+    inventory: &UnitInventory,
+) -> UnitReport {
+    let Judgement {
+        phase,
+        message,
+        mut counts,
+        objects,
+        ..
+    } = judgement;
+    counts.corrected = state.corrected;
+    let since = match state.phase {
+        Some((before, since)) if before == phase => since,
+        _ => now_ms(),
+    };
+    state.phase = Some((phase, since));
+    let applied = inventory.applied == state.digest() && inventory.applied.is_some();
+    let outcome = state.last.as_ref().map(|it| &it.1);
+    let waiting = outcome.and_then(|it| it.waiting.as_ref());
+    let orphan = phase == Phase::Orphaned || phase == Phase::Waiting;
+    UnitReport {
+        key: key.clone(),
+        digest: state.digest().unwrap_or_else(|| Digest::of(b"")),
+        applied_revision: if applied {
+            state.revision.clone()
+        } else {
+            inventory.revision.clone()
+        },
+        attempted_revision: state.last.as_ref().and(state.revision.clone()),
+        phase,
+        message,
+        since_ms: since,
+        counts,
+        confirm: waiting.filter(|_| orphan).map(|it| it.digest),
+        objects,
+    }
+}
