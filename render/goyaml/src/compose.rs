@@ -44,8 +44,9 @@ impl<'a> Documents<'a> {
 
     fn next_document(&mut self) -> Result<Option<Document>, Error> {
         let mut document = Document::default();
-        self.anchors.clear();
-        self.aliased_nodes = 0;
+        if self.dialect == Dialect::V2 {
+            self.anchors.clear();
+        }
         let mut root = None;
         while let Some(event) = self.parser.next_event()? {
             match event.kind {
@@ -56,6 +57,7 @@ impl<'a> Documents<'a> {
                 }
                 EventKind::DocumentEnd => {
                     document.root = root.unwrap_or_default();
+                    self.keep_anchors(&document.root);
                     document.comments.foot = event.comments.map(|c| c.foot).unwrap_or_default();
                     return Ok(Some(document));
                 }
@@ -213,6 +215,30 @@ impl<'a> Documents<'a> {
         }
         node.extra.get_or_insert_default().alias = anchor.copy.clone();
         Ok(node)
+    }
+}
+
+impl Documents<'_> {
+    /// In yaml.v3 an alias may name a node of an earlier document, so the anchors outlive the document that is given away.
+    fn keep_anchors(&mut self, root: &Node) {
+        if self.dialect == Dialect::V2 {
+            return;
+        }
+        for anchor in self
+            .anchors
+            .values_mut()
+            .filter(|anchor| anchor.copy.is_none())
+        {
+            let found = anchor
+                .path
+                .iter()
+                .try_fold(root, |node, &index| node.content.get(index));
+            let Some(found) = found else { continue };
+            self.aliased_nodes += found.count();
+            if self.aliased_nodes <= MAX_ALIASED_NODES {
+                anchor.copy = Some(Arc::new(found.clone()));
+            }
+        }
     }
 }
 

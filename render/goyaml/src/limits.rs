@@ -9,7 +9,7 @@ pub const MAX_DEPTH: usize = 500;
 
 /// Nodes that may be copied because an alias names them, in one document. Go bounds aliases by their share of the decoded nodes only;
 /// this bounds the memory too.
-pub const MAX_ALIASED_NODES: usize = 1 << 20;
+pub const MAX_ALIASED_NODES: usize = 1 << 18;
 
 /// Messages that one decoding error lists. Go lists every pair of duplicate keys, which is quadratic.
 pub const MAX_TYPE_ERRORS: usize = 100;

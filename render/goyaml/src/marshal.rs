@@ -1,6 +1,7 @@
 //! Values to text: `sigs.k8s.io/yaml.Marshal` and yaml.v3's `Marshal`.
 
 use crate::Dialect;
+use crate::decode::{DecodeOptions, decode};
 use crate::emit::{EmitOptions, Emitter, Write};
 use crate::error::Error;
 use crate::limits::MAX_DEPTH;
@@ -8,9 +9,7 @@ use crate::order::sort_keys;
 use crate::resolve::{Resolved, old_bool, resolve};
 use crate::scan::ScalarStyle;
 use crate::strconv::format_float;
-
-/// Characters of a key, in quotes, that the JSON between value and YAML may have: one more and yaml.v2 cannot read it back.
-const MAX_JSON_KEY_CHARS: usize = 1024;
+use crate::value::JsonBuilder;
 
 /// A value that can be written. Implement it for a value type of your own by calling one method of the writer.
 pub trait Marshal {
@@ -21,40 +20,112 @@ pub trait Marshal {
 /// Writes a value as `sigs.k8s.io/yaml.Marshal` does: as JSON, which yaml.v2 reads and writes again. Helm's `toYaml` is this less the
 /// last line break, and `kustomize build` prints each object so.
 pub fn marshal(value: &(impl Marshal + ?Sized)) -> Result<String, Error> {
-    ValueWriter::write(Emitter::v2(), Dialect::V2, value)
+    match ValueWriter::write(Emitter::v2(), Dialect::V2, value)? {
+        Some(text) => Ok(text),
+        None => marshal_through_json(value),
+    }
+}
+
+/// The long way, for values with text that JSON leaves as it is and yaml.v2 reads as something else, or not at all.
+fn marshal_through_json(value: &(impl Marshal + ?Sized)) -> Result<String, Error> {
+    let mut writer = ValueWriter {
+        sink: Sink::Json(String::new()),
+        dialect: Dialect::V2,
+        depth: 0,
+        needs_json: false,
+    };
+    value.marshal(&mut writer)?;
+    let Sink::Json(json) = writer.sink else {
+        return Ok(String::new());
+    };
+    let Some(document) = crate::parse_first(json.as_bytes(), Dialect::V2)? else {
+        return Ok(String::new());
+    };
+    let options = DecodeOptions {
+        dialect: Dialect::V2,
+        strict: false,
+        object: false,
+    };
+    let reread = decode(&document.root, options, &mut JsonBuilder)?;
+    let mut writer = ValueWriter::new(Emitter::v2(), Dialect::V2);
+    writer.finish(&reread)
 }
 
 /// Writes a value as yaml.v3 does. Helm's `toYamlPretty` is this with two spaces and sequences that are not compact.
 pub fn marshal_v3(value: &(impl Marshal + ?Sized), options: EmitOptions) -> Result<String, Error> {
-    ValueWriter::write(Emitter::v3(options), Dialect::V3, value)
+    ValueWriter::new(Emitter::v3(options), Dialect::V3).finish(value)
 }
 
 /// Takes one value, whatever its type.
 pub struct ValueWriter {
-    emitter: Emitter,
+    sink: Sink,
     dialect: Dialect,
     depth: usize,
+    /// Set where some text does not survive the JSON between value and YAML.
+    needs_json: bool,
+}
+
+enum Sink {
+    Yaml(Emitter),
+    Json(String),
 }
 
 impl ValueWriter {
+    fn new(emitter: Emitter, dialect: Dialect) -> Self {
+        ValueWriter {
+            sink: Sink::Yaml(emitter),
+            dialect,
+            depth: 0,
+            needs_json: false,
+        }
+    }
+
+    /// The text, or nothing where it takes the detour through JSON.
     fn write(
         emitter: Emitter,
         dialect: Dialect,
         value: &(impl Marshal + ?Sized),
-    ) -> Result<String, Error> {
-        let mut writer = ValueWriter {
-            emitter,
-            dialect,
-            depth: 0,
-        };
-        writer.emitter.write(Write::DocumentStart)?;
-        value.marshal(&mut writer)?;
-        writer.emitter.write(Write::DocumentEnd)?;
-        Ok(writer.emitter.finish())
+    ) -> Result<Option<String>, Error> {
+        let mut writer = ValueWriter::new(emitter, dialect);
+        let text = writer.finish(value)?;
+        Ok((!writer.needs_json).then_some(text))
+    }
+
+    fn finish(&mut self, value: &(impl Marshal + ?Sized)) -> Result<String, Error> {
+        self.event(Write::DocumentStart)?;
+        value.marshal(self)?;
+        self.event(Write::DocumentEnd)?;
+        match std::mem::replace(&mut self.sink, Sink::Json(String::new())) {
+            Sink::Yaml(emitter) => Ok(emitter.finish()),
+            Sink::Json(json) => Ok(json),
+        }
+    }
+
+    fn event(&mut self, event: Write<'_>) -> Result<(), Error> {
+        match &mut self.sink {
+            Sink::Yaml(emitter) => emitter.write(event),
+            Sink::Json(json) => {
+                json.push_str(match event {
+                    Write::Scalar { value, .. } => value,
+                    Write::SequenceStart { .. } => "[",
+                    Write::SequenceEnd => "]",
+                    Write::MappingStart { .. } => "{",
+                    Write::MappingEnd => "}",
+                    _ => "",
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn json(&mut self, text: &str) {
+        if let Sink::Json(json) = &mut self.sink {
+            json.push_str(text);
+        }
     }
 
     fn plain(&mut self, value: &str) -> Result<(), Error> {
-        self.emitter.write(Write::Scalar {
+        self.event(Write::Scalar {
             value,
             style: ScalarStyle::Plain,
         })
@@ -110,15 +181,11 @@ impl ValueWriter {
 
     /// A string, in the style that keeps it one.
     pub fn string(&mut self, value: &str) -> Result<(), Error> {
-        if self.dialect == Dialect::V2 && value.bytes().any(|b| matches!(b, 0x7F | 0xC2 | 0xEF)) {
-            if let Some(reread) = reread_from_json(value)? {
-                return self.string_as_it_is(&reread);
-            }
+        if let Sink::Json(json) = &mut self.sink {
+            write_json_string(json, value);
+            return Ok(());
         }
-        self.string_as_it_is(value)
-    }
-
-    fn string_as_it_is(&mut self, value: &str) -> Result<(), Error> {
+        self.needs_json = self.needs_json || self.dialect == Dialect::V2 && is_lost_in_json(value);
         let style = if value.contains('\n') {
             ScalarStyle::Literal
         } else if can_be_plain(self.dialect, value) {
@@ -126,20 +193,7 @@ impl ValueWriter {
         } else {
             ScalarStyle::DoubleQuoted
         };
-        self.emitter.write(Write::Scalar { value, style })
-    }
-
-    fn key(&mut self, key: &str) -> Result<(), Error> {
-        if self.dialect == Dialect::V2
-            && key.len() > MAX_JSON_KEY_CHARS / 6
-            && json_chars(key) > MAX_JSON_KEY_CHARS
-        {
-            return Err(Error::Syntax {
-                line: None,
-                problem: "did not find expected ',' or '}'".to_owned(),
-            });
-        }
-        self.string(key)
+        self.event(Write::Scalar { value, style })
     }
 
     /// A list.
@@ -148,15 +202,16 @@ impl ValueWriter {
         items: impl ExactSizeIterator<Item = T>,
     ) -> Result<(), Error> {
         self.enter()?;
-        self.emitter.write(Write::SequenceStart {
+        self.event(Write::SequenceStart {
             flow: false,
             empty: items.len() == 0,
         })?;
-        for item in items {
+        for (i, item) in items.enumerate() {
+            self.json(if i > 0 { "," } else { "" });
             item.marshal(self)?;
         }
         self.depth -= 1;
-        self.emitter.write(Write::SequenceEnd)
+        self.event(Write::SequenceEnd)
     }
 
     /// A map, in any order: it is written in the library's own.
@@ -166,17 +221,24 @@ impl ValueWriter {
     ) -> Result<(), Error> {
         self.enter()?;
         let mut entries: Vec<(K, T)> = entries.collect();
-        sort_keys(self.dialect, &mut entries, |(key, _)| key.as_ref());
-        self.emitter.write(Write::MappingStart {
+        match self.sink {
+            Sink::Yaml(_) => sort_keys(self.dialect, &mut entries, |(key, _)| key.as_ref()),
+            Sink::Json(_) => entries.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref())),
+        }
+        self.event(Write::MappingStart {
             flow: false,
             empty: entries.is_empty(),
         })?;
-        for (key, value) in entries {
-            self.key(key.as_ref())?;
+        for (i, (key, value)) in entries.into_iter().enumerate() {
+            self.json(if i > 0 { "," } else { "" });
+            self.needs_json =
+                self.needs_json || self.dialect == Dialect::V2 && is_long_key(key.as_ref());
+            self.string(key.as_ref())?;
+            self.json(":");
             value.marshal(self)?;
         }
         self.depth -= 1;
-        self.emitter.write(Write::MappingEnd)
+        self.event(Write::MappingEnd)
     }
 
     fn enter(&mut self) -> Result<(), Error> {
@@ -225,26 +287,39 @@ fn is_base60(text: &str) -> bool {
     places > 0
 }
 
-/// The few characters that JSON leaves as they are and yaml.v2 reads as something else, or not at all: the text after that detour.
-fn reread_from_json(value: &str) -> Result<Option<String>, Error> {
-    if !value.contains(['\u{7F}', '\u{FFFE}', '\u{FFFF}'])
-        && !value.contains(|c| ('\u{80}'..='\u{9F}').contains(&c))
-    {
-        return Ok(None);
-    }
-    let json = serde_json::Value::from(value).to_string();
-    let document = crate::parse_first(json.as_bytes(), Dialect::V2)?;
-    Ok(document.map(|document| document.root.value.into()))
+/// Whether the text holds one of the few characters that JSON leaves as they are and yaml.v2 does not read back.
+fn is_lost_in_json(value: &str) -> bool {
+    // One pass over bytes decides for nearly all texts.
+    value.bytes().any(|b| matches!(b, 0x7F | 0xC2 | 0xEF))
+        && value.contains(|c| matches!(c, '\u{7F}'..='\u{9F}' | '\u{FFFE}' | '\u{FFFF}'))
 }
 
-/// The characters of a key in Go's JSON, quotes included.
-fn json_chars(key: &str) -> usize {
-    let escaped = |c: char| match c {
-        '"' | '\\' | '\n' | '\r' | '\t' | '\x08' | '\x0C' => 2,
-        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..'\x20' => 6,
-        _ => 1,
-    };
-    2 + key.chars().map(escaped).sum::<usize>()
+/// Whether the key may be longer, in JSON, than yaml.v2 looks for its colon.
+fn is_long_key(key: &str) -> bool {
+    /// Escapes make six characters of one; the limit is 1024.
+    const SURELY_SHORT: usize = 1024 / 6 - 2;
+    key.len() > SURELY_SHORT
+}
+
+/// A string as Go's JSON encoder writes it.
+fn write_json_string(json: &mut String, text: &str) {
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\x08' => json.push_str("\\b"),
+            '\x0C' => json.push_str("\\f"),
+            '\0'..'\x20' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                json.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => json.push(c),
+        }
+    }
+    json.push('"');
 }
 
 impl<T: Marshal + ?Sized> Marshal for &T {

@@ -42,6 +42,11 @@ impl Style {
 
     const NOT_PLAIN: Style = Style(2 | 4 | 8 | 16);
 
+    /// The flags as yaml.v3 numbers them.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Whether any flag of `other` is set here.
     pub fn has(self, other: Style) -> bool {
         self.0 & other.0 != 0

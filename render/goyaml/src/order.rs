@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+
 use crate::Dialect;
 
 /// Compares two keys as yaml.v2 or yaml.v3 sorts them.
@@ -60,7 +62,7 @@ fn less(dialect: Dialect, a: &str, b: &str) -> bool {
     let (Some(ac), Some(bc)) = (a[common..].chars().next(), b[common..].chars().next()) else {
         return a.len() < b.len();
     };
-    let (a_letter, b_letter) = (ac.is_alphabetic(), bc.is_alphabetic());
+    let (a_letter, b_letter) = (is_letter(ac), is_letter(bc));
     if a_letter && b_letter {
         return ac < bc;
     }
@@ -86,8 +88,13 @@ fn less(dialect: Dialect, a: &str, b: &str) -> bool {
     ac < bc
 }
 
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic()
+        || (!c.is_ascii() && c.general_category_group() == GeneralCategoryGroup::Letter)
+}
+
 fn is_digit(c: char) -> bool {
-    c.is_ascii_digit() || (!c.is_ascii() && c.is_numeric())
+    c.is_ascii_digit() || (!c.is_ascii() && c.general_category() == GeneralCategory::DecimalNumber)
 }
 
 /// 1 where the number that the common part ends with has a digit other than zero, so that zeros after it count.

@@ -12,6 +12,8 @@ use base64::Engine;
 /// Bytes after which a value in an error message is cut. Go has no limit; a message of megabytes helps nobody.
 const MAX_MESSAGE_BYTES: usize = 4096;
 
+const NIL: &str = "interface {}(nil)";
+
 /// A string in Go's quotes.
 pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
@@ -83,8 +85,12 @@ fn write(out: &mut String, node: &Node, dialect: Dialect, outermost: bool) -> Re
 fn mapping(out: &mut String, node: &Node, dialect: Dialect) -> Result<(), Error> {
     let mut entries = Vec::new();
     collect(&mut entries, node, dialect)?;
-    entries.sort();
-    entries.dedup_by(|a, b| a.0 == b.0);
+    // Go sorts by type first, nil before all, in an order of types that is its own affair.
+    entries.sort_by(|a, b| (a.0 != NIL, &a.0).cmp(&(b.0 != NIL, &b.0)));
+    // Of keys that are equal the last one counts.
+    entries.reverse();
+    entries.dedup_by(|later, earlier| later.0 == earlier.0);
+    entries.reverse();
     let strings = dialect == Dialect::V3 && entries.iter().all(|(key, _)| key.starts_with('"'));
     out.push_str(if strings {
         "map[string]interface {}{"
@@ -138,7 +144,7 @@ fn scalar(out: &mut String, node: &Node, dialect: Dialect, outermost: bool) -> R
     }
     let text = match resolve_tagged(dialect, &node.tag, &node.value)? {
         Resolved::Null if outermost => "<nil>".to_owned(),
-        Resolved::Null => "interface {}(nil)".to_owned(),
+        Resolved::Null => NIL.to_owned(),
         Resolved::Bool(value) => value.to_string(),
         Resolved::Int(value) => value.to_string(),
         Resolved::Uint(value) => format!("{value:#x}"),

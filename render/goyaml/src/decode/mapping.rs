@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{Decoder, Scalar, go_syntax, is_string, unmarshal_error};
 use crate::Dialect;
 use crate::error::Error;
+use crate::limits::MAX_TYPE_ERRORS;
 use crate::node::{Kind, Node, Tag, Text};
 use crate::resolve::{Resolved, implied_tag};
 use crate::strconv::format_float32;
@@ -14,27 +15,38 @@ use crate::value::Build;
 /// Entries up to which keys are compared one by one.
 const SMALL_MAP: usize = 16;
 
-type Entries<V> = Vec<(Text, V)>;
+/// A map in the making.
+struct Entries<V> {
+    list: Vec<(Text, V)>,
+    /// Entries that JSON cannot hold, which matters only if nothing replaces them.
+    faults: Vec<(usize, Error)>,
+    /// Keys so far, as Go source, where none may repeat.
+    seen: BTreeSet<String>,
+}
 
 impl<B: Build> Decoder<'_, B> {
     pub(super) fn mapping(&mut self, node: &Node, any_scalar_key: bool) -> Result<B::Value, Error> {
-        let mut entries = Vec::with_capacity(node.content.len() / 2);
+        let list = Vec::with_capacity(node.content.len() / 2);
         match self.options.dialect {
             Dialect::V2 => {
+                let mut entries = Entries {
+                    list,
+                    faults: Vec::new(),
+                    seen: BTreeSet::new(),
+                };
                 self.fill_v2(node, &mut entries)?;
-                let entries = self.last_of_each(entries);
-                Ok(self.build.mapping(entries))
+                let list = self.last_of_each(entries);
+                Ok(self.build.mapping(list))
             }
             Dialect::V3 => {
-                let string_keys = any_scalar_key || has_string_keys(node)?;
-                let merged = self.fill_v3(node, &mut entries, None)?;
-                drop(merged);
-                if !string_keys {
-                    return Err(Error::Json(
-                        "json: unsupported type: map[interface {}]interface {}".to_owned(),
-                    ));
+                let mut list = list;
+                let generic = !any_scalar_key && !has_string_keys(node)?;
+                self.fill_v3(node, &mut list, None, generic)?;
+                if generic {
+                    let go_type = "map[interface {}]interface {}";
+                    return Ok(self.json_error(format!("json: unsupported type: {go_type}")));
                 }
-                Ok(self.build.mapping(entries))
+                Ok(self.build.mapping(list))
             }
         }
     }
@@ -46,27 +58,29 @@ impl<B: Build> Decoder<'_, B> {
         for (key, value) in node.entries() {
             if is_merge(self.options.dialect, key) {
                 for source in merge_sources(value)?.into_iter().rev() {
-                    self.merge_v2(source, entries)?;
+                    self.with_source(source, |decoder, mapping| decoder.fill_v2(mapping, entries))?;
                 }
                 continue;
             }
+            let earlier = self.json_error.take();
             let text = self.key_v2(key, value)?;
             let made = self.value(value)?;
-            if self.options.strict && entries.iter().any(|(known, _)| *known == text) {
-                self.add_error(format!(
-                    "line {}: key {} already set in map",
-                    value.line,
-                    go_syntax::quote(&text)
-                ));
-                continue;
+            if let Some(fault) = std::mem::replace(&mut self.json_error, earlier) {
+                entries.faults.push((entries.list.len(), fault));
             }
-            entries.push((text, made));
+            if self.options.strict {
+                let written = go_syntax::value(key, self.options.dialect)?;
+                if !entries.seen.insert(written.clone()) {
+                    self.add_error(format!(
+                        "line {}: key {written} already set in map",
+                        value.line
+                    ));
+                    continue;
+                }
+            }
+            entries.list.push((text, made));
         }
         Ok(())
-    }
-
-    fn merge_v2(&mut self, source: &Node, entries: &mut Entries<B::Value>) -> Result<(), Error> {
-        self.with_source(source, |decoder, mapping| decoder.fill_v2(mapping, entries))
     }
 
     /// The string that a key becomes in JSON.
@@ -93,26 +107,39 @@ impl<B: Build> Decoder<'_, B> {
         };
         let key = go_syntax::value(target, self.options.dialect)?;
         let value = go_syntax::value(value, self.options.dialect)?;
-        Err(Error::Json(format!(
+        self.json_error(format!(
             "unsupported map key of type: {go_type}, key: {key}, value: {value}"
-        )))
+        ));
+        Ok(key.into())
     }
 
-    fn last_of_each(&self, mut entries: Entries<B::Value>) -> Entries<B::Value> {
-        if !has_duplicates(entries.iter().map(|(key, _)| key.as_str())) {
-            return entries;
+    fn last_of_each(&mut self, entries: Entries<B::Value>) -> Vec<(Text, B::Value)> {
+        let Entries {
+            mut list, faults, ..
+        } = entries;
+        if !has_duplicates(list.iter().map(|(key, _)| key.as_str())) {
+            if let Some((_, fault)) = faults.into_iter().next() {
+                self.json_error.get_or_insert(fault);
+            }
+            return list;
         }
-        let last: BTreeMap<Text, usize> = entries
+        let last: BTreeMap<Text, usize> = list
             .iter()
             .enumerate()
             .map(|(i, (key, _))| (key.clone(), i))
             .collect();
+        let kept = faults
+            .into_iter()
+            .find(|(i, _)| list.get(*i).is_some_and(|(key, _)| last[key] == *i));
+        if let Some((_, fault)) = kept {
+            self.json_error.get_or_insert(fault);
+        }
         let mut i = 0;
-        entries.retain(|(key, _)| {
+        list.retain(|(key, _)| {
             i += 1;
             last[key] == i - 1
         });
-        entries
+        list
     }
 
     // --- yaml.v3
@@ -121,8 +148,9 @@ impl<B: Build> Decoder<'_, B> {
     fn fill_v3(
         &mut self,
         node: &Node,
-        entries: &mut Entries<B::Value>,
+        list: &mut Vec<(Text, B::Value)>,
         mut taken: Option<BTreeSet<Text>>,
+        generic: bool,
     ) -> Result<Option<BTreeSet<Text>>, Error> {
         if self.repeats_keys(node) {
             return Ok(taken);
@@ -133,7 +161,7 @@ impl<B: Build> Decoder<'_, B> {
                 merge = Some(value);
                 continue;
             }
-            let Some(text) = self.key_v3(key)? else {
+            let Some(text) = self.key_v3(key, generic)? else {
                 continue;
             };
             if let Some(taken) = &mut taken {
@@ -141,37 +169,40 @@ impl<B: Build> Decoder<'_, B> {
                     continue;
                 }
             }
-            entries.push((text, self.value(value)?));
+            list.push((text, self.value(value)?));
         }
-        if let Some(merge) = merge {
-            let mut merged =
-                taken.unwrap_or_else(|| entries.iter().map(|(key, _)| key.clone()).collect());
-            for source in merge_sources(merge)? {
-                let mut result = None;
-                self.with_source(source, |decoder, mapping| {
-                    result =
-                        decoder.fill_v3(mapping, entries, Some(std::mem::take(&mut merged)))?;
-                    Ok(())
-                })?;
-                merged = result.unwrap_or_default();
-            }
-            taken = Some(merged);
+        let Some(merge) = merge else {
+            return Ok(taken);
+        };
+        let mut merged = taken.unwrap_or_else(|| list.iter().map(|(key, _)| key.clone()).collect());
+        for source in merge_sources(merge)? {
+            let mut result = None;
+            self.with_source(source, |decoder, mapping| {
+                let taken = Some(std::mem::take(&mut merged));
+                result = decoder.fill_v3(mapping, list, taken, generic)?;
+                Ok(())
+            })?;
+            merged = result.unwrap_or_default();
         }
-        Ok(taken)
+        Ok(Some(merged))
     }
 
-    /// The text of a key. A null has none and its entry is left out, as where Go decodes keys to strings.
-    fn key_v3(&mut self, key: &Node) -> Result<Option<Text>, Error> {
+    /// The text of a key. In a map of strings a null has none, and its entry is left out.
+    fn key_v3(&mut self, key: &Node, generic: bool) -> Result<Option<Text>, Error> {
         self.count()?;
         let target = key.target()?;
         if target.kind != Kind::Scalar {
+            if generic {
+                let written = go_syntax::value(target, self.options.dialect)?;
+                return Err(Error::Document(format!("invalid map key: {written}")));
+            }
             let message = unmarshal_error(target, "string");
             self.add_error(message);
             return Ok(None);
         }
         Ok(match self.scalar(target)? {
             Scalar::Bytes(text) => Some(text.into()),
-            Scalar::Resolved(Resolved::Null) => None,
+            Scalar::Resolved(Resolved::Null) if !generic => None,
             Scalar::Resolved(_) => Some(target.value.clone()),
         })
     }
@@ -181,20 +212,25 @@ impl<B: Build> Decoder<'_, B> {
         if !has_duplicates(node.entries().map(|(key, _)| key.value.as_str())) {
             return false;
         }
-        let before = self.errors.len();
-        let mut first: BTreeMap<(&str, u8), Vec<u32>> = BTreeMap::new();
-        for (key, _) in node.entries() {
-            let lines = first
+        let mut lines: BTreeMap<(&str, u8), Vec<u32>> = BTreeMap::new();
+        for (key, _) in node.entries().rev() {
+            lines
                 .entry((key.value.as_str(), key.kind as u8))
-                .or_default();
-            for line in lines.iter().take(crate::limits::MAX_TYPE_ERRORS) {
-                let written = go_syntax::quote(&key.value);
+                .or_default()
+                .push(key.line);
+        }
+        let before = self.errors.len();
+        for (key, _) in node.entries() {
+            let Some(later) = lines.get_mut(&(key.value.as_str(), key.kind as u8)) else {
+                continue;
+            };
+            later.pop();
+            for line in later.iter().rev().take(MAX_TYPE_ERRORS) {
+                let (written, first) = (go_syntax::quote(&key.value), key.line);
                 self.add_error(format!(
-                    "line {}: mapping key {written} already defined at line {line}",
-                    key.line
+                    "line {line}: mapping key {written} already defined at line {first}"
                 ));
             }
-            lines.push(key.line);
         }
         self.errors.len() > before
     }

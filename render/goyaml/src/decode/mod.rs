@@ -37,6 +37,7 @@ pub fn decode<B: Build>(
         options,
         build,
         errors: Vec::new(),
+        json_error: None,
         decoded: 0,
         aliased: 0,
         alias_depth: 0,
@@ -47,10 +48,12 @@ pub fn decode<B: Build>(
     } else {
         decoder.value(node)
     }?;
-    if decoder.errors.is_empty() {
-        Ok(value)
-    } else {
-        Err(Error::Type(decoder.errors))
+    if !decoder.errors.is_empty() {
+        return Err(Error::Type(decoder.errors));
+    }
+    match decoder.json_error {
+        Some(error) => Err(error),
+        None => Ok(value),
     }
 }
 
@@ -58,6 +61,8 @@ struct Decoder<'b, B: Build> {
     options: DecodeOptions,
     build: &'b mut B,
     errors: Vec<String>,
+    /// What JSON cannot hold. Go finds it after everything that is wrong with the YAML.
+    json_error: Option<Error>,
     decoded: usize,
     aliased: usize,
     alias_depth: usize,
@@ -71,7 +76,8 @@ impl<B: Build> Decoder<'_, B> {
             return self.mapping(target, true);
         }
         if target.kind == Kind::Scalar && self.scalar(target)? == Scalar::Resolved(Resolved::Null) {
-            return Ok(self.build.mapping(Vec::new()));
+            // Go leaves a nil map, which JSON writes as null.
+            return Ok(self.build.null());
         }
         let message = unmarshal_error(target, "map[string]interface {}");
         self.add_error(message);
@@ -169,17 +175,13 @@ impl<B: Build> Decoder<'_, B> {
                 Resolved::Uint(value) => self.build.uint(value),
                 Resolved::Float(value) if value.is_finite() => self.build.float(value),
                 Resolved::Float(value) => {
-                    return Err(Error::Json(format!(
-                        "json: unsupported value: {}",
-                        go_float(value)
-                    )));
+                    self.json_error(format!("json: unsupported value: {}", go_float(value)))
                 }
                 Resolved::Timestamp(time) if self.options.dialect == Dialect::V3 => {
                     if !time.is_json() {
                         let why = "Time.MarshalJSON: timezone hour outside of range [0,23]";
-                        return Err(Error::Json(format!(
-                            "json: error calling MarshalJSON for type time.Time: {why}"
-                        )));
+                        let what = "json: error calling MarshalJSON for type time.Time";
+                        return Ok(self.json_error(format!("{what}: {why}")));
                     }
                     self.build.string(&time.to_string())
                 }
@@ -188,6 +190,11 @@ impl<B: Build> Decoder<'_, B> {
                 }
             },
         })
+    }
+
+    fn json_error(&mut self, message: String) -> B::Value {
+        self.json_error.get_or_insert(Error::Json(message));
+        self.build.null()
     }
 
     fn add_error(&mut self, message: String) {
@@ -231,12 +238,10 @@ fn unmarshal_error(node: &Node, go_type: &str) -> String {
         "" => "!!str",
         tag => tag,
     };
-    let value = match node.kind {
-        Kind::Scalar if node.value.len() > 10 => {
-            format!(" `{}...`", go_utf8(&node.value.as_bytes()[..7]))
-        }
-        Kind::Scalar => format!(" `{}`", node.value),
-        _ => String::new(),
+    let value = match tag {
+        "!!seq" | "!!map" => String::new(),
+        _ if node.value.len() > 10 => format!(" `{}...`", go_utf8(&node.value.as_bytes()[..7])),
+        _ => format!(" `{}`", node.value),
     };
     format!(
         "line {}: cannot unmarshal {tag}{value} into {go_type}",

@@ -27,7 +27,7 @@ impl<'a> Scanner<'a> {
             if key.token_number != self.parsed {
                 return Ok(false);
             }
-            if key.possible {
+            if key.listed {
                 return self.is_key_valid(i);
             }
         }
@@ -138,6 +138,7 @@ impl<'a> Scanner<'a> {
         }
         let key = SimpleKey {
             possible: true,
+            listed: true,
             required: self.flow_level == 0 && self.indent == self.mark.column as i32,
             token_number: self.parsed + (self.tokens.len() - self.head),
             mark: self.mark,
@@ -176,9 +177,14 @@ impl<'a> Scanner<'a> {
     }
 
     fn decrease_flow_level(&mut self) {
-        if self.flow_level > 0 {
-            self.flow_level -= 1;
-            self.simple_keys.pop();
+        if self.flow_level == 0 {
+            return;
+        }
+        self.flow_level -= 1;
+        let inner = self.simple_keys.pop();
+        // Where nothing inside could be a key, Go takes the bracket itself off the list: `{}: x` is an error for it, not a map.
+        if let (Some(inner), Some(outer)) = (inner, self.simple_keys.last_mut()) {
+            outer.listed &= outer.token_number != inner.token_number;
         }
     }
 
@@ -204,8 +210,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn insert(&mut self, at: Option<usize>, token: Token<'a>) {
-        match at {
-            Some(number) => self.tokens.insert(self.head + number - self.parsed, token),
+        // What was given out already cannot be preceded any more.
+        match at.and_then(|number| number.checked_sub(self.parsed)) {
+            Some(ahead) => self.tokens.insert(self.head + ahead, token),
             None => self.tokens.push(token),
         }
     }

@@ -26,6 +26,8 @@ const MAX_SIMPLE_KEY_CHARS: usize = 1024;
 struct SimpleKey {
     possible: bool,
     required: bool,
+    /// Whether the token is looked up as a possible key before it is given out.
+    listed: bool,
     token_number: usize,
     mark: Mark,
 }

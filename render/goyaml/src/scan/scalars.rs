@@ -217,10 +217,14 @@ impl<'a> Scanner<'a> {
             }
         }
         let line = &self.text[from..i];
-        if i > from {
-            // A line of blanks leaves the count of newlines alone, but the break that follows would set it anyway.
-            self.skip_run(i - from, line.chars().count());
-        }
+        // A line of blanks does not count as content where comments are placed.
+        let newlines = if line.bytes().all(|b| matches!(b, b' ' | b'\t')) {
+            self.newlines
+        } else {
+            0
+        };
+        self.skip_run(line.len(), line.chars().count());
+        self.newlines = newlines;
         line
     }
 
