@@ -51,7 +51,7 @@ pub(crate) fn router(served: &Served) -> Router {
                 auth::require,
             )),
         };
-        router = router.route(route.path, method);
+        router = router.route(&route.path, method);
     }
     router
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

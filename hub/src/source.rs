@@ -51,7 +51,7 @@ pub(crate) struct SourceStatus {
     pub(crate) head: Option<Revision>,
     pub(crate) fetched_ms: Option<u64>,
     pub(crate) error: Option<String>,
-    failures: u32,
+    pub(crate) failures: u32,
     due_ms: u64,
     running: bool,
 }
@@ -186,65 +186,63 @@ async fn fetch(hub: Arc<Hub>, slots: Arc<Semaphore>, key: SourceKey, spec: Sourc
     let fetched =
         fetched.unwrap_or_else(|_| Err(SourceError::Failed("the fetch ended unexpectedly".into())));
     let now = now_ms();
-    let mut news = None;
-    {
+    let news = {
         let mut table = hub.source_table();
-        let Some(status) = table
-            .sources
-            .get_mut(&key)
+        let status = table.sources.get_mut(&key);
+        status
             .filter(|it| it.spec.url == spec.url)
-        else {
-            return;
-        };
-        status.running = false;
-        let interval = u64::try_from(spec.interval.as_millis()).unwrap_or(u64::MAX);
-        match fetched {
-            Ok(head) => {
-                hub.metrics.fetches.inc();
-                if status.head.as_ref() != Some(&head) || status.fetched_ms.is_none() {
-                    news = Some(Ok(head.clone()));
-                }
-                status.head = Some(head);
-                status.fetched_ms = Some(now);
-                status.error = None;
-                status.failures = 0;
-                status.due_ms = now + interval * 9 / 10 + random_below(interval / 5 + 1);
-            }
-            Err(error) => {
-                hub.metrics.fetch_failures.inc();
-                let message = error.to_string();
-                if status.error.as_ref() != Some(&message) {
-                    news = Some(Err(message.clone()));
-                }
-                status.error = Some(message);
-                status.failures += 1;
-                let backoff = FIRST_RETRY_MS << status.failures.min(10);
-                status.due_ms = now
-                    + backoff.min(interval.max(FIRST_RETRY_MS)) / 2
-                    + random_below(FIRST_RETRY_MS);
-            }
-        }
-    }
+            .and_then(|it| it.fetched(fetched, now))
+    };
     match news {
         Some(Ok(head)) => {
+            hub.metrics.fetches.inc();
             hub.traces.fetched(&head, started, now);
-            hub.say(
-                None,
-                Severity::Info,
-                "Fetched",
-                format!("{key} is at {}", head.short()),
-            );
-            hub.wake.notify_one();
+            let message = format!("{key} is at {}", head.short());
+            hub.say(None, Severity::Info, "Fetched", message);
         }
         Some(Err(message)) => {
+            hub.metrics.fetch_failures.inc();
             hub.say(
                 None,
                 Severity::Warning,
                 "FetchFailed",
                 format!("{key}: {message}"),
             );
-            hub.wake.notify_one();
         }
-        None => {}
+        None => return,
+    }
+    hub.wake.notify_one();
+}
+
+impl SourceStatus {
+    /// Takes the outcome of a fetch, and gives it back where it is news.
+    fn fetched(
+        &mut self,
+        outcome: Result<Revision, SourceError>,
+        now: u64,
+    ) -> Option<Result<Revision, String>> {
+        self.running = false;
+        let interval = u64::try_from(self.spec.interval.as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Ok(head) => {
+                let news = self.head.as_ref() != Some(&head) || self.fetched_ms.is_none();
+                self.head = Some(head.clone());
+                self.fetched_ms = Some(now);
+                self.error = None;
+                self.failures = 0;
+                self.due_ms = now + interval / 10 * 9 + random_below(interval / 5 + 1);
+                news.then_some(Ok(head))
+            }
+            Err(error) => {
+                let message = error.to_string();
+                let news = self.error.as_ref() != Some(&message);
+                self.failures += 1;
+                let backoff =
+                    (FIRST_RETRY_MS << self.failures.min(10)).min(interval.max(FIRST_RETRY_MS));
+                self.due_ms = now + backoff / 2 + random_below(backoff / 2 + 1);
+                self.error = Some(message.clone());
+                news.then_some(Err(message))
+            }
+        }
     }
 }

@@ -187,10 +187,10 @@ impl Traces {
 
     /// Sends what was not sent yet.
     pub(crate) fn close(&self) {
-        if let Some(provider) = &self.provider {
-            if let Err(error) = provider.shutdown() {
-                tracing::warn!(%error, "the last traces could not be sent");
-            }
+        if let Some(provider) = &self.provider
+            && let Err(error) = provider.shutdown()
+        {
+            tracing::warn!(%error, "the last traces could not be sent");
         }
     }
 }

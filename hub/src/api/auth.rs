@@ -18,7 +18,7 @@ use super::{Served, error::error};
 use crate::{clock::now_ms, files, limit::RateLimit, secret::Secret};
 
 /// The admin token's file in the data folder.
-pub(crate) const ADMIN_TOKEN_FILE: &str = "admin-token";
+pub(crate) const ADMIN_TOKEN_FILE: &str = "admin.token";
 /// The console's cookie.
 const COOKIE: &str = "capstan_session";
 /// A working day.

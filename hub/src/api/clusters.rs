@@ -115,7 +115,7 @@ fn enrolment(hub: &Hub, record: &ClusterRecord, token: &Secret) -> Value {
         "token": token.expose_text(),
         "expires": rfc3339(now_ms() + TOKEN_LIFE_MS),
         "hub": hub.agents_address,
-        "caPem": hub.authority.pem(),
+        "caCertificate": hub.authority.pem(),
         "manifest": manifest::agent(hub, record.name.as_str(), token),
     })
 }

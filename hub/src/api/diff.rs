@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::{Path, Query, State},
 };
 use capstan_core::{ClusterName, DesiredState, Entry, ObjectKey, Revision, SourceKey, UnitKey};
 use capstan_render::{Memo, RenderedEntry, cluster::PinnedTree};
@@ -19,7 +19,7 @@ use super::{
     ApiError, Served,
     error::on_disk,
     items::list,
-    lists::{cluster_name, no_cluster},
+    lists::{UnitPath, cluster_name, no_cluster},
     pins::find_revision,
 };
 use crate::{
@@ -34,63 +34,53 @@ const CONTEXT_LINES: usize = 3;
 /// Changes that one answer has.
 const MAX_CHANGES: usize = 5_000;
 
-/// What to compare.
+/// What to compare with.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
     revision: Option<String>,
-    cluster: Option<String>,
-    unit: Option<String>,
 }
 
-/// The differences.
-pub(crate) async fn diff(
+/// The differences of a cluster.
+pub(crate) async fn cluster(
     State(served): State<Served>,
+    Path(name): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, ApiError> {
+    let name = cluster_name(&name)?;
     let hub = served.hub.clone();
-    on_disk(move || differences(&hub, &asked))
-        .await
-        .map(|items| Json(list("Difference", items)))
+    let items = on_disk(move || differences(&hub, &name, None, &asked)).await?;
+    Ok(Json(list("Diff", items)))
 }
 
-fn differences(hub: &Hub, asked: &Asked) -> Result<Vec<Value>, ApiError> {
-    let given = |it: &Option<String>| it.clone().filter(|it| !it.is_empty());
-    let unit: Option<UnitKey> = given(&asked.unit)
-        .map(|it| it.parse())
-        .transpose()
-        .map_err(|it: capstan_core::IdError| ApiError::Bad(it.to_string()))?;
-    let cluster = given(&asked.cluster)
-        .map(|it| cluster_name(&it))
-        .transpose()?;
-    let only = unit.as_ref().map(|it| it.home.clone()).or(cluster);
+/// The differences of a unit.
+pub(crate) async fn unit(
+    State(served): State<Served>,
+    Path(path): Path<UnitPath>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, ApiError> {
+    let key = path.key()?;
+    let hub = served.hub.clone();
+    let items = on_disk(move || differences(&hub, &key.home, Some(&key), &asked)).await?;
+    Ok(Json(list("Diff", items)))
+}
+
+fn differences(
+    hub: &Hub,
+    name: &ClusterName,
+    unit: Option<&UnitKey>,
+    asked: &Asked,
+) -> Result<Vec<Value>, ApiError> {
     let planned = hub.planned();
-    if let Some(name) = only
-        .as_ref()
-        .filter(|it| !planned.placing.contains_key(*it))
-    {
+    if !planned.placing.contains_key(name) {
         return Err(no_cluster(name));
     }
-    let wanted = given(&asked.revision)
-        .map(|it| find(hub, &planned, &it))
-        .transpose()?;
-    let mut items = Vec::new();
-    let names = planned
-        .placing
-        .keys()
-        .filter(|it| only.as_ref().is_none_or(|only| only == *it));
-    for name in names {
-        items.extend(cluster_differences(
-            hub,
-            &planned,
-            name,
-            wanted.as_ref(),
-            unit.as_ref(),
-        )?);
-        if items.len() > MAX_CHANGES {
-            return Err(ApiError::Refused(format!(
-                "more than {MAX_CHANGES} objects differ; ask for one cluster or unit"
-            )));
-        }
+    let wanted = asked.revision.as_ref().filter(|it| !it.is_empty());
+    let wanted = wanted.map(|it| find(hub, &planned, it)).transpose()?;
+    let items = cluster_differences(hub, &planned, name, wanted.as_ref(), unit)?;
+    if items.len() > MAX_CHANGES {
+        return Err(ApiError::Refused(format!(
+            "more than {MAX_CHANGES} objects differ; ask for one unit"
+        )));
     }
     Ok(items)
 }

@@ -67,20 +67,23 @@ pub(crate) fn event_item(record: &EventRecord) -> Value {
     let severity = if event.severity == Severity::Warning {
         "Warning"
     } else {
-        "Info"
+        "Normal"
     };
     json!({
         "kind": "Event",
         "metadata": {"name": record.number.to_string()},
         "number": record.number,
         "time": rfc3339(event.time_ms),
-        "timeMs": event.time_ms,
-        "severity": severity,
+        "type": severity,
         "reason": event.reason,
-        "cluster": record.cluster,
-        "unit": event.unit,
-        "object": event.object.as_ref().map(ToString::to_string),
         "message": event.message,
+        "spec": {
+            "cluster": record.cluster,
+            "unit": event.unit,
+            "kind": event.object.as_ref().map(|it| it.kind.clone()),
+            "namespace": event.object.as_ref().map(|it| it.namespace.clone()),
+            "object": event.object.as_ref().map(ToString::to_string),
+        },
     })
 }
 

@@ -64,13 +64,13 @@ pub(crate) fn cluster_item(
         "connected": matches!(view.link, Link::Connected { .. }),
         "revision": revision,
         "revisions": pins,
-        "units": {"total": keys.len(), "healthy": ready},
+        "units": keys.len(),
+        "unitsReady": ready,
         "objects": objects,
-        "environments": view.environments,
         "generation": view.desired.as_ref().map(|it| it.generation.0),
         "receivedGeneration": view.received.map(|it| it.0),
         "agentVersion": view.agent.version,
-        "kubernetesVersion": view.agent.kube_version,
+        "kubeVersion": view.agent.kube_version,
         "incarnation": view.agent.incarnation,
         "clockSkewMilliseconds": view.agent.skew_ms,
     });
@@ -80,12 +80,11 @@ pub(crate) fn cluster_item(
         Link::Unknown => ("Unknown", None),
     };
     status["link"] = json!({"state": word, "since": since.map(rfc3339)});
-    status["sinceMs"] = json!(since);
     if let Some(record) = record {
         status["identity"] = json!(state_word(record.state));
         status["certificateEnds"] = json!(record.certificate_ends_ms.map(rfc3339));
     }
-    let spec = json!({"cluster": name, "kind": "Cluster", "namespace": ""});
+    let spec = json!({"cluster": name, "kind": "Cluster", "namespace": "", "environments": view.environments});
     let created = record.map(|it| rfc3339(it.created_ms));
     let metadata =
         json!({"name": name, "uid": view.uid, "labels": view.labels, "creationTimestamp": created});
@@ -101,7 +100,6 @@ pub(crate) fn unit_item(view: &ClusterView, key: &UnitKey) -> Value {
         "cluster": key.home,
         "kind": key.kind,
         "namespace": key.namespace,
-        "name": key.name,
         "environments": view.environments,
     });
     if let Some(unit) = desired {
@@ -121,28 +119,26 @@ pub(crate) fn unit_item(view: &ClusterView, key: &UnitKey) -> Value {
         "state": state.word,
         "conditions": conditions(&state.conditions),
         "revision": state.revision,
-        "appliedRevision": state.applied_revision,
+        "lastAppliedRevision": state.applied_revision,
         "entries": desired.map(|it| it.entries.len()),
         "digest": desired.map(|it| it.digest),
     });
     if let Some(report) = report {
         let counts = &report.counts;
-        status["objects"] = json!({
-            "total": counts.objects,
-            "current": counts.current,
-            "drifted": counts.drifted,
-            "failed": counts.failed,
-            "corrected": counts.corrected,
-        });
-        status["sinceMs"] = json!(report.since_ms);
+        status["objects"] = json!(counts.objects);
+        status["objectsReady"] = json!(counts.current);
+        status["drifted"] = json!(counts.drifted);
+        status["failed"] = json!(counts.failed);
+        status["driftCorrected"] = json!(counts.corrected);
+        status["since"] = json!(rfc3339(report.since_ms));
         status["message"] = json!(report.message);
-        status["attemptedRevision"] = json!(report.attempted_revision);
+        status["lastAttemptedRevision"] = json!(report.attempted_revision);
         status["confirm"] = json!(report.confirm);
     }
     if let Some(hold) = view.orphans.get(key) {
         status["orphaned"] = json!({"why": hold.why, "since": rfc3339(hold.since_ms)});
     }
-    item("Unit", json!({"name": key}), spec, status)
+    item("Unit", json!({"name": key.name, "key": key}), spec, status)
 }
 
 /// The objects of a unit, worst first.
@@ -152,17 +148,12 @@ pub(crate) fn object_items(view: &ClusterView, key: &UnitKey) -> Vec<Value> {
     };
     let revision = unit_state(view, key).revision;
     let one = |it: &capstan_core::ObjectReport| {
-        let group = if it.key.group.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", it.key.group)
-        };
         let spec = json!({
             "cluster": key.home,
             "kind": it.key.kind,
-            "apiVersion": format!("{group}{}", it.version),
+            "group": it.key.group,
+            "version": it.version,
             "namespace": it.key.namespace,
-            "name": it.key.name,
             "unit": key,
         });
         let status = json!({
@@ -172,7 +163,12 @@ pub(crate) fn object_items(view: &ClusterView, key: &UnitKey) -> Vec<Value> {
             "conditions": conditions(&object_conditions(view, it)),
             "revision": revision,
         });
-        item("Object", json!({"name": it.key.name}), spec, status)
+        item(
+            "Object",
+            json!({"name": it.key.name, "key": it.key.to_string()}),
+            spec,
+            status,
+        )
     };
     report.objects.iter().map(one).collect()
 }

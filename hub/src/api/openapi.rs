@@ -27,7 +27,7 @@ pub(super) fn make() -> Value {
                 operation(route.summary, method, &parameters, route.need),
             );
         }
-        paths.insert(route.path.to_owned(), Value::Object(operations));
+        paths.insert(route.path.clone(), Value::Object(operations));
     }
     json!({
         "openapi": "3.1.0",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Actor, ApiError, Served,
-    actions::{Why, audit, change_overrides, done},
+    actions::{audit, change_overrides, done},
     error::on_disk,
     items::{item, list},
     lists::{cluster_name, no_cluster},
@@ -37,10 +37,9 @@ pub(crate) struct Move {
 /// What to freeze.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Scopes {
-    clusters: Vec<String>,
-    /// `*`, or `pipeline/environment`.
-    scopes: Vec<String>,
+pub(crate) struct Scope {
+    /// `*`, a cluster, or `pipeline/environment`.
+    scope: String,
     reason: String,
 }
 
@@ -355,56 +354,42 @@ pub(crate) async fn release_cluster(
 pub(crate) async fn freeze(
     State(served): State<Served>,
     Extension(actor): Extension<Actor>,
-    Json(asked): Json<Scopes>,
+    Json(asked): Json<Scope>,
 ) -> Result<Json<Value>, ApiError> {
-    let scopes: Vec<String> = asked
-        .clusters
-        .iter()
-        .chain(&asked.scopes)
-        .cloned()
-        .collect();
-    if scopes.is_empty() {
-        return Err(ApiError::Bad(
-            "clusters or scopes must name what is to be frozen".to_owned(),
-        ));
-    }
-    for scope in &scopes {
-        known_scope(&served, scope)?;
-    }
+    known_scope(&served, &asked.scope)?;
     let freeze = Freeze {
         actor: actor.name(),
         reason: asked.reason.clone(),
         since_ms: now_ms(),
     };
-    let target = scopes.join(", ");
-    let audit = audit(&actor, "freeze", &target, &asked.reason);
+    let audit = audit(&actor, "freeze", &asked.scope, &asked.reason);
+    let scope = asked.scope.clone();
     change_overrides(&served, audit, move |_, overrides, _| {
-        overrides
-            .freezes
-            .extend(scopes.into_iter().map(|it| (it, freeze.clone())));
+        overrides.freezes.insert(scope, freeze);
         Ok(())
     })
     .await?;
-    Ok(done(format!("{target}: frozen, no pin moves there")))
+    Ok(done(format!(
+        "{} is frozen: no pin moves there",
+        asked.scope
+    )))
 }
 
 /// Lets pins move again.
 pub(crate) async fn unfreeze(
     State(served): State<Served>,
     Extension(actor): Extension<Actor>,
-    Path(scope): Path<String>,
-    why: Option<Json<Why>>,
+    Json(asked): Json<Scope>,
 ) -> Result<Json<Value>, ApiError> {
-    let reason = why.map(|it| it.0.reason()).unwrap_or_default();
-    let audit = audit(&actor, "unfreeze", &scope, &reason);
-    let key = scope.clone();
+    let audit = audit(&actor, "unfreeze", &asked.scope, &asked.reason);
+    let scope = asked.scope.clone();
     change_overrides(&served, audit, move |_, overrides, _| {
-        let was = overrides.freezes.remove(&key);
+        let was = overrides.freezes.remove(&scope);
         was.map(|_| ())
-            .ok_or_else(|| ApiError::Refused(format!("{key} is not frozen")))
+            .ok_or_else(|| ApiError::Refused(format!("{scope} is not frozen")))
     })
     .await?;
-    Ok(done(format!("{scope} may move again")))
+    Ok(done(format!("{} may move again", asked.scope)))
 }
 
 /// A freeze of something that does not exist would freeze nothing, and nobody would know.

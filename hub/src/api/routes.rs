@@ -17,21 +17,33 @@ pub(crate) enum Need {
 /// One route.
 pub(crate) struct Route {
     pub(crate) methods: &'static [&'static str],
-    pub(crate) path: &'static str,
+    pub(crate) path: String,
     pub(crate) need: Need,
     /// What it does, for the OpenAPI document. Empty: a page, not part of the API.
     pub(crate) summary: &'static str,
     pub(crate) handler: MethodRouter<Served>,
 }
 
-fn person(
-    method: &'static [&'static str],
-    path: &'static str,
+/// What is done to one unit.
+const UNIT: &str = "/api/v1/units/{cluster}/{kind}/{namespace}/{name}";
+
+fn reads(path: &str, summary: &'static str, handler: MethodRouter<Served>) -> Route {
+    route(&["get"], path, summary, handler)
+}
+
+fn does(path: &str, summary: &'static str, handler: MethodRouter<Served>) -> Route {
+    route(&["post"], path, summary, handler)
+}
+
+fn route(
+    methods: &'static [&'static str],
+    path: &str,
     summary: &'static str,
     handler: MethodRouter<Served>,
 ) -> Route {
+    let path = path.replace("UNIT", UNIT).replace("API", "/api/v1");
     Route {
-        methods: method,
+        methods,
         path,
         need: Need::Person,
         summary,
@@ -39,234 +51,170 @@ fn person(
     }
 }
 
-const GET: &[&str] = &["get"];
-const POST: &[&str] = &["post"];
-
 /// All of them.
 pub(crate) fn all() -> Vec<Route> {
-    [reading(), changing(), pages()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let groups = [reading(), units(), clusters(), pipelines(), pages(), open()];
+    groups.into_iter().flatten().collect()
 }
 
 fn reading() -> Vec<Route> {
+    let list = "List events, oldest first";
+    let events = "Events as they happen, as server-sent events";
+    let changes = "A server-sent event for each change of anything listed here";
     vec![
-        person(
-            GET,
-            "/openapi.json",
-            "This document",
-            get(openapi::document),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/hub",
+        reads("/openapi.json", "This document", get(openapi::document)),
+        reads(
+            "API/hub",
             "The hub: its version, id and addresses",
             get(lists::hub),
         ),
-        person(
-            &["get", "post"],
-            "/api/v1alpha1/clusters",
-            "List clusters; add one, which gives its enrolment token once",
-            get(lists::clusters).post(clusters::add),
-        ),
-        person(
-            &["get", "delete"],
-            "/api/v1alpha1/clusters/{cluster}",
-            "One cluster; remove it (its objects stay)",
-            get(lists::cluster).merge(delete(clusters::remove)),
-        ),
-        person(GET, "/api/v1alpha1/units", "List units", get(lists::units)),
-        person(
-            GET,
-            "/api/v1alpha1/units/{cluster}/{kind}/{namespace}/{name}",
-            "One unit with its events and worst objects",
-            get(lists::unit),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/diff",
-            "What a revision would change, object by object",
-            get(diff::diff),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/problems",
+        reads("API/objects", "List objects", get(lists::objects)),
+        reads("API/sources", "List sources", get(lists::sources)),
+        reads(
+            "API/problems",
             "List what is wrong in Git",
             get(lists::problems),
         ),
-        person(
-            GET,
-            "/api/v1alpha1/objects",
-            "List objects",
-            get(lists::objects),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/sources",
-            "List sources",
-            get(lists::sources),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/pipelines",
-            "List pipelines with their environments and pins",
-            get(pins::pipelines),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/events",
-            "List events, oldest first",
-            get(events::list),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/events/watch",
-            "Events as they happen, as server-sent events",
-            get(events::watch),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/watch",
-            "A server-sent event for each change of anything listed here",
-            get(events::changes),
-        ),
-        person(
-            GET,
-            "/api/v1alpha1/audit",
+        reads("API/events", list, get(events::list)),
+        reads("API/events/watch", events, get(events::watch)),
+        reads("API/watch", changes, get(events::changes)),
+        reads(
+            "API/audit",
             "List audit records, oldest first",
             get(events::audit),
         ),
     ]
 }
 
-fn changing() -> Vec<Route> {
+fn units() -> Vec<Route> {
+    let approve = "Confirm a removal: of an orphaned unit, or what the agent's fuse stopped";
+    let fetch = "API/sources/{kind}/{namespace}/{name}/reconcile";
     vec![
-        person(
-            POST,
-            "/api/v1alpha1/clusters/{cluster}/token",
-            "A new enrolment token for a cluster",
-            post(clusters::token),
+        reads("API/units", "List units", get(lists::units)),
+        reads("UNIT", "One unit, with its entries", get(lists::unit)),
+        reads(
+            "UNIT/diff",
+            "What a revision would change in a unit",
+            get(diff::unit),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/clusters/{cluster}/revoke",
-            "Cut a cluster off: none of its certificates is accepted any more",
-            post(clusters::revoke),
-        ),
-        person(
-            POST,
-            "/api/v1alpha1/clusters/{cluster}/approve-epoch",
-            "Let the agent remove units although the store epoch changed",
-            post(clusters::confirm_epoch),
-        ),
-        person(
-            POST,
-            "/api/v1alpha1/clusters/{cluster}/rollback",
-            "Go back to the last healthy revision, and hold it",
-            post(pins::rollback_cluster),
-        ),
-        person(
-            POST,
-            "/api/v1alpha1/clusters/{cluster}/release",
-            "Let a held cluster follow again",
-            post(pins::release_cluster),
-        ),
-        person(
-            POST,
-            "/api/v1alpha1/units/{cluster}/{kind}/{namespace}/{name}/reconcile",
-            "Compare and apply now, after fetching the source",
+        does(
+            "UNIT/reconcile",
+            "Fetch, compare and apply now",
             post(actions::reconcile),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/units/{cluster}/{kind}/{namespace}/{name}/suspend",
+        does(
+            "UNIT/suspend",
             "Leave a unit as it is",
             post(actions::suspend),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/units/{cluster}/{kind}/{namespace}/{name}/resume",
-            "Take a unit up again",
-            post(actions::resume),
+        does("UNIT/resume", "Take a unit up again", post(actions::resume)),
+        does("UNIT/approve", approve, post(actions::approve)),
+        does(fetch, "Fetch a source now", post(actions::fetch)),
+    ]
+}
+
+fn clusters() -> Vec<Route> {
+    let all = "List clusters; add one, which gives its enrolment token once";
+    let one = "One cluster; remove it (its objects stay)";
+    let revoke = "Cut a cluster off: none of its certificates is accepted any more";
+    let epoch = "Let the agent remove units although the store epoch changed";
+    let cluster = "API/clusters/{cluster}";
+    let below = |verb: &str| format!("{cluster}/{verb}");
+    let rollback = "Go back to the last healthy revision, and hold it";
+    vec![
+        route(
+            &["get", "post"],
+            "API/clusters",
+            all,
+            get(lists::clusters).post(clusters::add),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/units/{cluster}/{kind}/{namespace}/{name}/approve",
-            "Confirm a removal: of an orphaned unit, or what the agent's fuse stopped",
-            post(actions::approve),
+        route(
+            &["get", "delete"],
+            cluster,
+            one,
+            get(lists::cluster).merge(delete(clusters::remove)),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/sources/{kind}/{namespace}/{name}/reconcile",
-            "Fetch a source now",
-            post(actions::fetch),
+        reads(
+            &below("diff"),
+            "What a revision would change in a cluster",
+            get(diff::cluster),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/pipelines/{pipeline}/environments/{environment}/promote",
-            "Give an environment the revision of the one before",
-            post(pins::promote),
+        does(
+            &below("token"),
+            "A new enrolment token for a cluster",
+            post(clusters::token),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/pipelines/{pipeline}/environments/{environment}/rollback",
-            "Go back to the last healthy revision, and hold it",
-            post(pins::rollback),
+        does(&below("revoke"), revoke, post(clusters::revoke)),
+        does(
+            &below("confirm-epoch"),
+            epoch,
+            post(clusters::confirm_epoch),
         ),
-        person(
-            POST,
-            "/api/v1alpha1/pipelines/{pipeline}/environments/{environment}/release",
-            "Let a held environment move again",
-            post(pins::release),
-        ),
-        person(
-            POST,
-            "/api/v1alpha1/freeze",
-            "Stop pins from moving, everywhere or in a scope",
-            post(pins::freeze),
-        ),
-        person(
-            &["delete"],
-            "/api/v1alpha1/freeze/{scope}",
-            "Let pins move again",
-            delete(pins::unfreeze),
+        does(&below("rollback"), rollback, post(pins::rollback_cluster)),
+        does(
+            &below("release"),
+            "Let a held cluster follow again",
+            post(pins::release_cluster),
         ),
     ]
 }
 
-fn pages() -> Vec<Route> {
-    let nothing = |method, path, summary, handler| Route {
-        methods: method,
-        path,
-        need: Need::Nothing,
-        summary,
-        handler,
-    };
+fn pipelines() -> Vec<Route> {
+    let below =
+        |verb: &str| format!("API/pipelines/{{pipeline}}/environments/{{environment}}/{verb}");
+    let list = "List pipelines with their environments and pins";
+    let promote = "Give an environment the revision of the one before";
+    let rollback = "Go back to the last healthy revision, and hold it";
     vec![
-        nothing(
+        reads("API/pipelines", list, get(pins::pipelines)),
+        does(&below("promote"), promote, post(pins::promote)),
+        does(&below("rollback"), rollback, post(pins::rollback)),
+        does(
+            &below("release"),
+            "Let a held environment move again",
+            post(pins::release),
+        ),
+        does(
+            "API/freeze",
+            "Stop pins from moving, in a scope or everywhere",
+            post(pins::freeze),
+        ),
+        does("API/unfreeze", "Let pins move again", post(pins::unfreeze)),
+    ]
+}
+
+fn pages() -> Vec<Route> {
+    vec![
+        does("/logout", "", post(console::log_out)),
+        reads("/", "", get(console::fleet)),
+        reads("/fragments/fleet", "", get(console::fleet_fragment)),
+        reads("/clusters/{cluster}", "", get(console::cluster)),
+        reads(
+            "/units/{cluster}/{kind}/{namespace}/{name}",
+            "",
+            get(console::unit),
+        ),
+        reads("/events", "", get(console::events)),
+    ]
+}
+
+/// What needs nobody to be known. A webhook brings a signature of its own.
+fn open() -> Vec<Route> {
+    let webhook = "Announce news of a source, signed with its secret";
+    let mut routes = vec![
+        route(
             &["get", "post"],
             "/login",
             "",
             get(console::login).post(console::log_in),
         ),
-        nothing(GET, "/assets/{file}", "", get(console::asset)),
-        nothing(
-            POST,
+        reads("/assets/{file}", "", get(console::asset)),
+        does(
             "/webhooks/{kind}/{namespace}/{name}",
-            "Announce news of a source, signed with its secret",
+            webhook,
             post(actions::webhook),
         ),
-        person(POST, "/logout", "", post(console::log_out)),
-        person(GET, "/", "", get(console::fleet)),
-        person(GET, "/fragments/fleet", "", get(console::fleet_fragment)),
-        person(GET, "/clusters/{cluster}", "", get(console::cluster)),
-        person(
-            GET,
-            "/units/{cluster}/{kind}/{namespace}/{name}",
-            "",
-            get(console::unit),
-        ),
-        person(GET, "/events", "", get(console::events)),
-    ]
+    ];
+    routes.iter_mut().for_each(|it| it.need = Need::Nothing);
+    routes
 }

@@ -131,12 +131,12 @@ fn pipelines(served: &Served) -> Markup {
                             @else if unmet.is_empty() { p { (badge("True", "Healthy")) } }
                             @else { p.dim title=(unmet.join("\n")) { (unmet[0]) @if unmet.len() > 1 { " and " (unmet.len() - 1) " more" } } }
                             @if at > 0 {
-                                button data-post={"/api/v1alpha1/pipelines/" (pipeline.name) "/environments/" (stage.name) "/promote"} data-ask="Why promote? (kept in the audit log)" { "Promote" }
+                                button data-post={"/api/v1/pipelines/" (pipeline.name) "/environments/" (stage.name) "/promote"} data-ask="Why promote? (kept in the audit log)" { "Promote" }
                             }
                             @if pin.hold.is_some() {
-                                button.plain data-post={"/api/v1alpha1/pipelines/" (pipeline.name) "/environments/" (stage.name) "/release"} data-ask="Why release?" { "Release" }
+                                button.plain data-post={"/api/v1/pipelines/" (pipeline.name) "/environments/" (stage.name) "/release"} data-ask="Why release?" { "Release" }
                             } @else if pin.last_good().is_some() {
-                                button.plain data-post={"/api/v1alpha1/pipelines/" (pipeline.name) "/environments/" (stage.name) "/rollback"} data-ask="Why roll back?" { "Roll back" }
+                                button.plain data-post={"/api/v1/pipelines/" (pipeline.name) "/environments/" (stage.name) "/rollback"} data-ask="Why roll back?" { "Roll back" }
                             }
                         }
                     }

@@ -49,7 +49,7 @@ fn page(problem: Option<&str>, code: &str) -> Markup {
                     @if code.is_empty() {
                         label for="token" { "Admin token" }
                         input #token name="token" type="password" autocomplete="current-password" required autofocus;
-                        p.dim { "It lies in the hub's data folder, in the file " code { "admin-token" } "." }
+                        p.dim { "It lies in the hub's data folder, in the file " code { "admin.token" } "." }
                     } @else {
                         input type="hidden" name="code" value=(code);
                         p { "This link lets you in once." }

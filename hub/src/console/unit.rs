@@ -73,7 +73,7 @@ fn summary(cluster: &ClusterView, key: &UnitKey) -> Markup {
             .units
             .get(key)
             .is_some_and(|it| it.confirm.is_some());
-    let action = |verb: &str| format!("/api/v1alpha1/units/{key}/{verb}");
+    let action = |verb: &str| format!("/api/v1/units/{key}/{verb}");
     html! {
         h1 { a href={"/clusters/" (key.home)} { (key.home) } " / " (key.name) " " (badge(state.conditions[0].status, &state.word)) }
         section.card {

@@ -203,67 +203,8 @@ pub(crate) fn object_conditions(cluster: &ClusterView, object: &ObjectReport) ->
 
 /// What to say of a cluster.
 pub(crate) fn cluster_conditions(cluster: &ClusterView) -> Vec<Condition> {
-    let connected = match cluster.link {
-        Link::Connected { since_ms } => {
-            condition("Connected", "True", "Connected", "", Some(since_ms))
-        }
-        Link::Lost { since_ms } => {
-            let message = "the agent is away; it goes on correcting drift by itself";
-            condition("Connected", "Unknown", "Lost", message, Some(since_ms))
-        }
-        Link::Unknown => {
-            let message = "no agent has connected since the hub started";
-            condition("Connected", "Unknown", "NeverSeen", message, None)
-        }
-    };
-    let keys = cluster.unit_keys();
-    let words: Vec<_> = keys
-        .iter()
-        .map(|key| (key, unit_state(cluster, key).conditions[0].clone()))
-        .collect();
-    let bad = words.iter().find(|(_, it)| it.status == "False");
-    let waiting = words.iter().find(|(_, it)| it.status != "True");
-    let ready = match (bad, waiting) {
-        _ if connected.status != "True" => condition(
-            "Ready",
-            "Unknown",
-            connected.reason.clone(),
-            "",
-            connected.since_ms,
-        ),
-        (Some((key, it)), _) => condition(
-            "Ready",
-            "False",
-            it.reason.clone(),
-            format!("{key}: {}", it.message),
-            it.since_ms,
-        ),
-        (None, Some((key, it))) => condition(
-            "Ready",
-            "Unknown",
-            it.reason.clone(),
-            format!("{key}: {}", it.message),
-            it.since_ms,
-        ),
-        (None, None) if keys.is_empty() => condition(
-            "Ready",
-            "Unknown",
-            "NothingPlaced",
-            "no placement gives it a unit at a revision yet",
-            None,
-        ),
-        (None, None) => {
-            let since = words.iter().filter_map(|it| it.1.since_ms).max();
-            condition(
-                "Ready",
-                "True",
-                "Healthy",
-                format!("{} units are healthy", keys.len()),
-                since,
-            )
-        }
-    };
-    let mut all = vec![ready, connected];
+    let connected = connected(cluster.link);
+    let mut all = vec![cluster_ready(cluster, &connected), connected];
     if let Some(why) = &cluster.paused {
         all.push(condition("Paused", "True", "Policy", why, None));
     }
@@ -281,4 +222,62 @@ pub(crate) fn cluster_conditions(cluster: &ClusterView) -> Vec<Condition> {
         all.push(condition("Received", "False", "Refused", why, None));
     }
     all
+}
+
+fn connected(link: Link) -> Condition {
+    match link {
+        Link::Connected { since_ms } => {
+            condition("Connected", "True", "Connected", "", Some(since_ms))
+        }
+        Link::Lost { since_ms } => {
+            let message = "the agent is away; it goes on correcting drift by itself";
+            condition("Connected", "Unknown", "Lost", message, Some(since_ms))
+        }
+        Link::Unknown => {
+            let message = "no agent has connected since the hub started";
+            condition("Connected", "Unknown", "NeverSeen", message, None)
+        }
+    }
+}
+
+/// Ready as the worst of its units is.
+fn cluster_ready(cluster: &ClusterView, connected: &Condition) -> Condition {
+    let ready = |status, reason: &str, message: String, since| {
+        condition("Ready", status, reason, message, since)
+    };
+    if connected.status != "True" {
+        return ready(
+            "Unknown",
+            &connected.reason,
+            String::new(),
+            connected.since_ms,
+        );
+    }
+    let keys = cluster.unit_keys();
+    if keys.is_empty() {
+        let message = "no placement gives it a unit at a revision yet".to_owned();
+        return ready("Unknown", "NothingPlaced", message, None);
+    }
+    let units: Vec<(&UnitKey, Condition)> = keys
+        .iter()
+        .map(|key| (key, unit_state(cluster, key).conditions.swap_remove(0)))
+        .collect();
+    let bad = units.iter().find(|it| it.1.status == "False");
+    match bad.or_else(|| units.iter().find(|it| it.1.status != "True")) {
+        Some((key, it)) => ready(
+            it.status,
+            &it.reason,
+            format!("{key}: {}", it.message),
+            it.since_ms,
+        ),
+        None => {
+            let since = units.iter().filter_map(|it| it.1.since_ms).max();
+            ready(
+                "True",
+                "Healthy",
+                format!("{} units are healthy", units.len()),
+                since,
+            )
+        }
+    }
 }

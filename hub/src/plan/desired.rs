@@ -11,6 +11,7 @@ use super::{Orphan, Orphans, Overrides};
 
 /// What became of one unit when the cluster was rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are of the large one")]
 pub(crate) enum Outcome {
     Rendered {
         spec: UnitSpec,

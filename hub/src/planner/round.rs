@@ -147,14 +147,7 @@ impl Planner {
         let mut plannings = Vec::new();
         for (name, record) in records {
             let placing = &planned.placing[name];
-            let pins: BTreeMap<SourceKey, Revision> = decision
-                .book
-                .clusters
-                .get(name)
-                .into_iter()
-                .flatten()
-                .filter_map(|(source, pin)| Some((source.clone(), pin.revision.clone()?)))
-                .collect();
+            let pins = pins_of(&decision.book, name);
             let previous = hub.links.newest(&record.uid);
             if pins.is_empty() && previous.is_none() {
                 continue;
@@ -376,11 +369,11 @@ impl Planner {
                 .is_some_and(|it| it.units.contains_key(key));
             match cluster.units.get(key) {
                 Some(report) if !listed => {
-                    if let Some(digest) = report.confirm {
-                        if self.confirmed.insert((key.clone(), digest)) {
-                            let command = confirm(key, &digest, &hold.actor, &hold.reason);
-                            hub.links.command(&cluster.uid, command);
-                        }
+                    if let Some(digest) = report.confirm
+                        && self.confirmed.insert((key.clone(), digest))
+                    {
+                        let command = confirm(key, &digest, &hold.actor, &hold.reason);
+                        hub.links.command(&cluster.uid, command);
                     }
                 }
                 None if !listed && cluster.reported_ms.is_some_and(|it| it > hold.since_ms) => {
@@ -406,6 +399,13 @@ impl Planning {
         let first = old.generation == Generation(0);
         first || old.units != new.units || old.sources != new.sources || old.epoch != new.epoch
     }
+}
+
+/// The revisions that a cluster follows.
+fn pins_of(book: &Book, name: &ClusterName) -> BTreeMap<SourceKey, Revision> {
+    let pins = book.clusters.get(name).into_iter().flatten();
+    pins.filter_map(|(source, pin)| Some((source.clone(), pin.revision.clone()?)))
+        .collect()
 }
 
 /// One cluster in a round.

@@ -104,10 +104,10 @@ impl Live {
         let age = AGE_MS * 4 / 5 + random_below(AGE_MS * 2 / 5);
         let ends = now_ms() + age;
         let mut tick = tokio::time::interval(TICK);
-        if let Some(state) = self.hub.links.newest(self.scope.uid()) {
-            if let Err(ended) = self.step(Event::Desired(state)).await {
-                return ended;
-            }
+        if let Some(state) = self.hub.links.newest(self.scope.uid())
+            && let Err(ended) = self.step(Event::Desired(state)).await
+        {
+            return ended;
         }
         loop {
             let done = tokio::select! {

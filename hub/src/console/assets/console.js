@@ -45,7 +45,7 @@ if (main) {
     } while (again);
     busy = false;
   };
-  const events = new EventSource("/api/v1alpha1/watch");
+  const events = new EventSource("/api/v1/watch");
   events.addEventListener("change", changed);
   events.addEventListener("open", () => say("live"));
   events.addEventListener("error", () => say("behind"));
