@@ -43,6 +43,8 @@ pub struct Fleet {
     pub hub: Process,
     /// The agents by cluster.
     pub agents: BTreeMap<String, Process>,
+    /// Where each agent shows its health and metrics.
+    agent_addresses: BTreeMap<String, SocketAddr>,
     _git: GitServer,
     folder: TempDir,
 }
@@ -69,7 +71,7 @@ impl Fleet {
         let config = write_config(folder.path(), &url)?;
         let hub = Process::start(folder.path(), "hub", &["hub", "--config", &config])?;
         let api = api(&hub, folder.path()).await?;
-        let mut fleet = Self { repository, clusters, api, hub, agents: BTreeMap::new(), _git: git, folder };
+        let mut fleet = Self { repository, clusters, api, hub, agents: BTreeMap::new(), agent_addresses: BTreeMap::new(), _git: git, folder };
         for name in names {
             fleet.enrol(name).await?;
         }
@@ -88,8 +90,10 @@ impl Fleet {
         std::fs::write(&token_file, token)?;
         let ca = self.folder.path().join("hub/keys/ca.crt");
         let path = |it: &Path| it.to_string_lossy().into_owned();
+        let listen = free_address()?;
         let args = [
             "agent".to_owned(),
+            format!("--listen={listen}"),
             format!("--hub=https://{hub}"),
             format!("--hub-ca={}", path(&ca)),
             format!("--token-file={}", path(&token_file)),
@@ -99,7 +103,17 @@ impl Fleet {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let agent = Process::start(self.folder.path(), &format!("agent-{name}"), &args)?;
         self.agents.insert(name.to_owned(), agent);
+        self.agent_addresses.insert(name.to_owned(), listen);
         Ok(())
+    }
+
+    /// The metrics of a cluster's agent, as Prometheus reads them.
+    ///
+    /// # Errors
+    /// When there is no such agent, or it does not answer.
+    pub async fn agent_metrics(&self, cluster: &str) -> anyhow::Result<String> {
+        let address = self.agent_addresses.get(cluster).with_context(|| format!("there is no agent of {cluster}"))?;
+        Ok(reqwest::get(format!("http://{address}/metrics")).await?.text().await?)
     }
 
     /// The cluster of a name.

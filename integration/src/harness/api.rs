@@ -9,7 +9,8 @@ pub struct Api {
     http: reqwest::Client,
     /// Address of the hub.
     pub url: String,
-    token: String,
+    /// The admin's token.
+    pub token: String,
 }
 
 impl Api {

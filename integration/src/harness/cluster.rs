@@ -78,6 +78,17 @@ impl Cluster {
         Ok(self.client.request(request).await?)
     }
 
+    /// Applies the object at `path` by server-side apply, as a client of its own.
+    ///
+    /// # Errors
+    /// When the API server does not answer or refuses.
+    pub async fn apply(&self, path: &str, object: &Value) -> anyhow::Result<Value> {
+        let request = http::Request::patch(format!("{path}?fieldManager=a-client&force=true"))
+            .header("content-type", "application/apply-patch+yaml")
+            .body(object.to_string().into_bytes())?;
+        Ok(self.client.request(request).await?)
+    }
+
     /// Deletes the object at `path`.
     ///
     /// # Errors

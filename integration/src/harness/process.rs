@@ -51,6 +51,11 @@ impl Process {
         Ok(())
     }
 
+    /// Its number, for what `/proc` says of it.
+    pub fn pid(&self) -> u32 {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+
     /// How it ended with the end of its log; nothing while it runs.
     pub fn ended(&self) -> Option<String> {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);

@@ -64,7 +64,7 @@ async fn value_is(fleet: &Fleet, cluster: &str, value: &str) -> anyhow::Result<(
     fleet.cluster(cluster).shows(APP, "/data/value", &json!(value)).await.context(cluster.to_owned())
 }
 
-pub async fn a_commit_reaches_dev_and_moves_on_when_promoted(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_commit_reaches_dev_and_moves_on_when_promoted(kind: ClusterKind) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev", "staging", "prod"], true).await?;
     let promote = "/pipelines/platform/environments/prod/promote";
     value_is(&fleet, "staging", "1").await?;
@@ -99,7 +99,7 @@ pub async fn a_commit_reaches_dev_and_moves_on_when_promoted(kind: ClusterKind) 
     Ok(())
 }
 
-pub async fn without_a_pipeline_a_commit_reaches_every_cluster(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn without_a_pipeline_a_commit_reaches_every_cluster(kind: ClusterKind) -> anyhow::Result<()> {
     let names = ["dev", "staging", "prod"];
     let fleet = start(kind, &names, false).await?;
     for name in names {
@@ -113,7 +113,7 @@ pub async fn without_a_pipeline_a_commit_reaches_every_cluster(kind: ClusterKind
     Ok(())
 }
 
-pub async fn a_broken_manifest_stops_only_its_unit(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_broken_manifest_stops_only_its_unit(kind: ClusterKind) -> anyhow::Result<()> {
     let mut files = files(&["dev"], false);
     files.push(("clusters/dev/other.yaml".into(), kustomization("other", "./other")));
     files.push(("other/extra.yaml".into(), config_map("extra", "1")));
@@ -134,7 +134,7 @@ pub async fn a_broken_manifest_stops_only_its_unit(kind: ClusterKind) -> anyhow:
     fleet.cluster("dev").shows(EXTRA, "/data/value", &json!("1")).await
 }
 
-pub async fn a_hand_edit_is_put_back_and_its_author_named(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_hand_edit_is_put_back_and_its_author_named(kind: ClusterKind) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev"], false).await?;
     value_is(&fleet, "dev", "1").await?;
     fleet.healthy("dev", &["apps"], "").await?;
@@ -151,7 +151,7 @@ pub async fn a_hand_edit_is_put_back_and_its_author_named(kind: ClusterKind) -> 
     value_is(&fleet, "dev", "1").await
 }
 
-pub async fn a_removed_file_is_pruned(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_removed_file_is_pruned(kind: ClusterKind) -> anyhow::Result<()> {
     let mut files = files(&["dev"], false);
     files.push(("apps/extra.yaml".into(), config_map("extra", "1")));
     let fleet = start_with(kind, &["dev"], files).await?;
@@ -163,7 +163,7 @@ pub async fn a_removed_file_is_pruned(kind: ClusterKind) -> anyhow::Result<()> {
     value_is(&fleet, "dev", "1").await
 }
 
-pub async fn an_emptied_folder_waits_for_a_confirmation(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn an_emptied_folder_waits_for_a_confirmation(kind: ClusterKind) -> anyhow::Result<()> {
     let mut files = files(&["dev"], false);
     files.push(("clusters/dev/other.yaml".into(), kustomization("other", "./other")));
     files.push(("other/extra.yaml".into(), config_map("extra", "1")));
@@ -190,7 +190,7 @@ async fn resource_version(fleet: &Fleet, cluster: &str) -> anyhow::Result<String
     Ok(object["metadata"]["resourceVersion"].to_string())
 }
 
-pub async fn a_killed_hub_changes_nothing(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_killed_hub_changes_nothing(kind: ClusterKind) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev", "prod"], false).await?;
     for name in ["dev", "prod"] {
         value_is(&fleet, name, "1").await?;
@@ -215,7 +215,7 @@ async fn generation(fleet: &Fleet, cluster: &str) -> anyhow::Result<String> {
     Ok(item["status"]["generation"].to_string())
 }
 
-pub async fn a_killed_agent_loses_nothing(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_killed_agent_loses_nothing(kind: ClusterKind) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev"], false).await?;
     value_is(&fleet, "dev", "1").await?;
     let agent = &fleet.agents["dev"];
@@ -234,7 +234,7 @@ pub async fn a_killed_agent_loses_nothing(kind: ClusterKind) -> anyhow::Result<(
     fleet.healthy("dev", &["apps"], "").await
 }
 
-pub async fn drift_is_corrected_while_the_hub_is_away(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn drift_is_corrected_while_the_hub_is_away(kind: ClusterKind) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev"], false).await?;
     value_is(&fleet, "dev", "1").await?;
     fleet.healthy("dev", &["apps"], "").await?;
@@ -250,7 +250,7 @@ pub async fn drift_is_corrected_while_the_hub_is_away(kind: ClusterKind) -> anyh
     fleet.healthy("dev", &["apps"], "").await
 }
 
-pub async fn a_cluster_that_leaves_its_placement_keeps_its_objects(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_cluster_that_leaves_its_placement_keeps_its_objects(kind: ClusterKind) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev"], false).await?;
     value_is(&fleet, "dev", "1").await?;
     fleet.healthy("dev", &["flux-system", "apps"], "").await?;
@@ -263,7 +263,7 @@ pub async fn a_cluster_that_leaves_its_placement_keeps_its_objects(kind: Cluster
     kept.await
 }
 
-pub async fn planted_secrets_are_nowhere(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn planted_secrets_are_nowhere(kind: ClusterKind) -> anyhow::Result<()> {
     const CANARY: &str = "c4n4ry-8f1b2d77";
     let encoded = base64(CANARY);
     let mut files = files(&["dev"], false);

@@ -1,0 +1,244 @@
+//! Faults that need a real API server. Each test starts a cluster, a hub and an agent, breaks something, and wants the same end as if
+//! nothing had been broken.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test file: a panic is the report")]
+
+#[path = "e2e/real.rs"]
+mod real;
+
+use std::time::Duration;
+
+use capstan_integration::harness::{Cluster, ClusterKind, Fleet, wait_for};
+use capstan_playground::local::{LocalCluster, Part};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One real cluster at a time: a machine with two cores has enough to do with one.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Objects in the commit that is interrupted: enough for the fault to fall into the middle.
+const MANY: usize = 200;
+
+const CONFIG_MAPS: &str = "/api/v1/namespaces/shop/configmaps";
+
+const FLEET_PATH: &str = "apiVersion: capstan.dev/v1alpha1\nkind: Cluster\nmetadata: {name: dev}\n---\napiVersion: capstan.dev/v1alpha1\nkind: Placement\n\
+    metadata: {name: platform}\nspec:\n  clusters: {}\n  sync:\n  - sourceRef: {kind: GitRepository, name: fleet}\n    path: ./clusters/${cluster_name}\n";
+
+/// The units of the one cluster.
+const UNITS: [&str; 2] = ["flux-system", "apps"];
+
+const APPS: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, namespace: flux-system}\nspec:\n  \
+    interval: 10m\n  retryInterval: 2s\n  prune: true\n  wait: true\n  timeout: 1m\n  path: ./apps\n  sourceRef: {kind: GitRepository, name: fleet}\n";
+
+fn config_map(name: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{value: \"1\"}}\n")
+}
+
+struct Broken {
+    fleet: Fleet,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Broken {
+    /// A healthy fleet of one real cluster, with ConfigMap `app`; none where there are no real clusters.
+    async fn start() -> Option<Self> {
+        if !real::available() {
+            return None;
+        }
+        let turn = TURN.lock().await;
+        let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+        let files = [
+            ("fleet/fleet.yaml", FLEET_PATH),
+            ("clusters/dev/apps.yaml", APPS),
+            ("apps/namespace.yaml", namespace),
+            ("apps/app.yaml", &config_map("app")),
+        ];
+        let fleet = Fleet::start(ClusterKind::Local, &["dev"], &files).await.unwrap();
+        fleet.healthy("dev", &UNITS, "").await.unwrap();
+        Some(Self { fleet, _turn: turn })
+    }
+
+    fn cluster(&self) -> &Cluster {
+        self.fleet.cluster("dev")
+    }
+
+    fn control_plane(&self) -> &LocalCluster {
+        self.cluster().local.as_ref().unwrap()
+    }
+
+    /// Commits further ConfigMaps.
+    async fn commit(&self, names: &[&str]) -> String {
+        let files: Vec<_> = names.iter().map(|name| (format!("apps/{name}.yaml"), config_map(name))).collect();
+        let files: Vec<_> = files.iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
+        self.fleet.repository.commit("more", &files).await.unwrap()
+    }
+
+    /// The commit has arrived, all of it.
+    async fn arrived(&self, commit: &str, names: &[&str]) {
+        self.fleet.healthy("dev", &UNITS, commit).await.unwrap();
+        for name in names {
+            let object = self.cluster().get(&format!("{CONFIG_MAPS}/{name}")).await.unwrap();
+            assert_eq!(object.unwrap_or_default()["data"]["value"], "1", "{name}");
+        }
+    }
+
+    /// What a person changes or deletes is put back: the agent sees the cluster again.
+    async fn drift_is_corrected(&self) {
+        let app = format!("{CONFIG_MAPS}/app");
+        self.cluster().patch(&app, &json!({"data": {"value": "by hand"}})).await.unwrap();
+        self.cluster().shows(&app, "/data/value", &json!("1")).await.unwrap();
+        self.cluster().delete(&app).await.unwrap();
+        self.cluster().shows(&app, "/data/value", &json!("1")).await.unwrap();
+    }
+}
+
+/// Kills a part while a commit of many objects is being applied.
+async fn killed_in_mid_apply(part: Part) {
+    let Some(broken) = Broken::start().await else { return };
+    let names: Vec<_> = (0..MANY).map(|number| format!("m{number:03}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let commit = broken.commit(&names).await;
+    broken.cluster().shows(&format!("{CONFIG_MAPS}/{}", names[0]), "/data/value", &json!("1")).await.unwrap();
+    broken.control_plane().kill(part).await;
+    broken.control_plane().restart(part).await.unwrap();
+    broken.arrived(&commit, &names).await;
+    broken.drift_is_corrected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn the_api_server_is_killed_in_mid_apply() {
+    killed_in_mid_apply(Part::ApiServer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn etcd_is_killed_in_mid_apply() {
+    killed_in_mid_apply(Part::Etcd).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn the_api_server_hangs_for_a_while() {
+    let Some(broken) = Broken::start().await else { return };
+    broken.control_plane().freeze(Part::ApiServer);
+    let commit = broken.commit(&["late"]).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    broken.control_plane().thaw(Part::ApiServer);
+    broken.arrived(&commit, &["late"]).await;
+    broken.drift_is_corrected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn history_is_compacted_under_the_watches() {
+    let Some(broken) = Broken::start().await else { return };
+    // The watches break, and the history that they would go on from is thrown away: 410 Gone.
+    broken.control_plane().kill(Part::ApiServer).await;
+    compact(&broken.control_plane().etcd_url()).await;
+    broken.control_plane().restart(Part::ApiServer).await.unwrap();
+    broken.drift_is_corrected().await;
+    let commit = broken.commit(&["after"]).await;
+    broken.arrived(&commit, &["after"]).await;
+}
+
+/// Throws away all of etcd's history but the newest revision.
+async fn compact(etcd: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = async |path: &str, body: Value| -> Value {
+        let request = client.post(format!("{etcd}/v3/kv/{path}")).json(&body);
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    let seen = post("range", json!({"key": "YQ=="})).await;
+    let compacted = post("compaction", json!({"revision": seen["header"]["revision"], "physical": true})).await;
+    assert!(compacted["header"].is_object(), "{compacted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn the_certificate_of_the_api_server_is_rotated() {
+    let Some(broken) = Broken::start().await else { return };
+    broken.control_plane().rotate_server_certificate().unwrap();
+    broken.control_plane().restart(Part::ApiServer).await.unwrap();
+    broken.drift_is_corrected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn an_aggregated_api_is_down() {
+    let Some(broken) = Broken::start().await else { return };
+    let service = json!({
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1.down.example.com"},
+        "spec": {
+            "group": "down.example.com", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100,
+            "insecureSkipTLSVerify": true, "service": {"name": "absent", "namespace": "default"},
+        },
+    });
+    broken.cluster().create("/apis/apiregistration.k8s.io/v1/apiservices", &service).await.unwrap();
+    // Not all that the server has can be known now, which is no reason to stop, nor to delete anything.
+    let commit = broken.commit(&["b"]).await;
+    broken.arrived(&commit, &["app", "b"]).await;
+    broken.drift_is_corrected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn a_webhook_hangs() {
+    let Some(broken) = Broken::start().await else { return };
+    // Connections to it are accepted by the kernel and answered by nobody.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hook = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "silent"},
+        "webhooks": [{
+            "name": "silent.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 2,
+            "clientConfig": {"url": format!("https://{}/", silent.local_addr().unwrap())},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}],
+        }],
+    });
+    let hooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+    broken.cluster().create(hooks, &hook).await.unwrap();
+    refused(&broken, "silent.example.com").await;
+    let commit = broken.commit(&["b"]).await;
+    broken.fleet.says("dev", "apps", "Ready", "False", "silent.example.com").await.unwrap();
+    // What needs no new object goes on meanwhile.
+    let app = format!("{CONFIG_MAPS}/app");
+    broken.cluster().patch(&app, &json!({"data": {"value": "by hand"}})).await.unwrap();
+    broken.cluster().shows(&app, "/data/value", &json!("1")).await.unwrap();
+    broken.cluster().delete(&format!("{hooks}/silent")).await.unwrap();
+    broken.arrived(&commit, &["b"]).await;
+}
+
+/// Waits until the API server refuses a new ConfigMap with these words: it learns of such a change a moment after it was made.
+async fn refused(broken: &Broken, words: &str) {
+    let path = format!("{CONFIG_MAPS}?dryRun=All");
+    let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}});
+    wait_for(&format!("a refusal with {words}"), async || {
+        let answer = broken.cluster().create(&path, &probe).await;
+        Ok(match answer {
+            Err(error) if format!("{error:#}").contains(words) => Ok(()),
+            Err(error) => Err(format!("{error:#}")),
+            Ok(_) => Err("accepted".to_owned()),
+        })
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
+async fn a_quota_is_exceeded() {
+    let Some(broken) = Broken::start().await else { return };
+    let quotas = "/api/v1/namespaces/shop/resourcequotas";
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"count/configmaps": "1"}}});
+    broken.cluster().create(quotas, &quota).await.unwrap();
+    refused(&broken, "exceeded quota").await;
+    let commit = broken.commit(&["b"]).await;
+    broken.fleet.says("dev", "apps", "Ready", "False", "exceeded quota").await.unwrap();
+    broken.cluster().patch(&format!("{quotas}/q"), &json!({"spec": {"hard": {"count/configmaps": "100"}}})).await.unwrap();
+    broken.arrived(&commit, &["b"]).await;
+}
