@@ -63,7 +63,9 @@ pub(crate) enum Resolved {
 
 /// Follows `path` from the folder `from` to what it names. `..` is taken from the text, as kustomize does, before links are followed.
 pub(crate) fn resolve(tree: &dyn Tree, from: &str, path: &str) -> Result<Resolved, TreeError> {
-    let Some(joined) = join(from, path) else { return Ok(Resolved::Outside) };
+    let Some(joined) = join(from, path) else {
+        return Ok(Resolved::Outside);
+    };
     let mut left: Vec<String> = segments(&joined).rev().map(str::to_owned).collect();
     let mut at: Vec<String> = Vec::new();
     let mut file = None;
@@ -113,7 +115,8 @@ pub(crate) fn join(from: &str, path: &str) -> Option<String> {
 }
 
 fn segments(path: &str) -> impl DoubleEndedIterator<Item = &str> {
-    path.split('/').filter(|segment| !segment.is_empty() && *segment != ".")
+    path.split('/')
+        .filter(|segment| !segment.is_empty() && *segment != ".")
 }
 
 /// A tree in memory.
@@ -125,7 +128,9 @@ pub struct MemoryTree {
 
 impl MemoryTree {
     /// A tree of these files.
-    pub fn new<P: Into<String>, C: Into<Vec<u8>>>(files: impl IntoIterator<Item = (P, C)>) -> MemoryTree {
+    pub fn new<P: Into<String>, C: Into<Vec<u8>>>(
+        files: impl IntoIterator<Item = (P, C)>,
+    ) -> MemoryTree {
         let mut tree = MemoryTree::default();
         for (path, content) in files {
             tree.insert(path, content);
@@ -138,7 +143,8 @@ impl MemoryTree {
         let path = clean(&path.into());
         let content: Arc<[u8]> = content.into().into();
         self.add_parents(&path);
-        self.entries.insert(path.clone(), Entry::File(Hash::of(&content)));
+        self.entries
+            .insert(path.clone(), Entry::File(Hash::of(&content)));
         self.contents.insert(path, content);
     }
 
@@ -159,7 +165,9 @@ impl MemoryTree {
     fn add_parents(&mut self, path: &str) {
         let mut path = path;
         while let Some((parent, _)) = path.rsplit_once('/') {
-            self.entries.entry(parent.to_owned()).or_insert(Entry::Folder);
+            self.entries
+                .entry(parent.to_owned())
+                .or_insert(Entry::Folder);
             path = parent;
         }
     }
@@ -167,17 +175,35 @@ impl MemoryTree {
 
 impl Tree for MemoryTree {
     fn entry(&self, path: &str) -> Result<Option<Entry>, TreeError> {
-        Ok(if path.is_empty() { Some(Entry::Folder) } else { self.entries.get(path).cloned() })
+        Ok(if path.is_empty() {
+            Some(Entry::Folder)
+        } else {
+            self.entries.get(path).cloned()
+        })
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
-        self.contents.get(path).cloned().ok_or_else(|| TreeError { path: path.to_owned(), reason: "no such file".to_owned() })
+        self.contents.get(path).cloned().ok_or_else(|| TreeError {
+            path: path.to_owned(),
+            reason: "no such file".to_owned(),
+        })
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, TreeError> {
-        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-        let below = self.entries.range(prefix.clone()..).take_while(|(p, _)| p.starts_with(&prefix));
-        Ok(below.map(|(p, _)| &p[prefix.len()..]).filter(|name| !name.is_empty() && !name.contains('/')).map(str::to_owned).collect())
+        let prefix = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}/")
+        };
+        let below = self
+            .entries
+            .range(prefix.clone()..)
+            .take_while(|(p, _)| p.starts_with(&prefix));
+        Ok(below
+            .map(|(p, _)| &p[prefix.len()..])
+            .filter(|name| !name.is_empty() && !name.contains('/'))
+            .map(str::to_owned)
+            .collect())
     }
 }
 
@@ -209,12 +235,38 @@ mod tests {
 
     #[test]
     fn paths_and_links_are_followed_inside_the_tree_only() {
-        let check = |from: &str, path: &str, expected: Resolved| assert_eq!(resolve(&tree(), from, path).unwrap(), expected, "{from} {path}");
-        check("a", "b/c.yaml", Resolved::File("a/b/c.yaml".into(), Hash::of(b"c")));
-        check("a/b", "../d.yaml", Resolved::File("a/d.yaml".into(), Hash::of(b"d")));
-        check("a", "link/c.yaml", Resolved::File("a/b/c.yaml".into(), Hash::of(b"c")));
-        check("a", "link/../d.yaml", Resolved::File("a/d.yaml".into(), Hash::of(b"d")));
-        check("", "a/link/c.yaml", Resolved::File("a/b/c.yaml".into(), Hash::of(b"c")));
+        let check = |from: &str, path: &str, expected: Resolved| {
+            assert_eq!(
+                resolve(&tree(), from, path).unwrap(),
+                expected,
+                "{from} {path}"
+            )
+        };
+        check(
+            "a",
+            "b/c.yaml",
+            Resolved::File("a/b/c.yaml".into(), Hash::of(b"c")),
+        );
+        check(
+            "a/b",
+            "../d.yaml",
+            Resolved::File("a/d.yaml".into(), Hash::of(b"d")),
+        );
+        check(
+            "a",
+            "link/c.yaml",
+            Resolved::File("a/b/c.yaml".into(), Hash::of(b"c")),
+        );
+        check(
+            "a",
+            "link/../d.yaml",
+            Resolved::File("a/d.yaml".into(), Hash::of(b"d")),
+        );
+        check(
+            "",
+            "a/link/c.yaml",
+            Resolved::File("a/b/c.yaml".into(), Hash::of(b"c")),
+        );
         check("a", "up", Resolved::File("e".into(), Hash::of(b"e")));
         check("a", "no/../b", Resolved::Folder("a/b".into()));
         check("a", "no/b", Resolved::Missing("a/no".into()));

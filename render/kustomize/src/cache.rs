@@ -1,0 +1,211 @@
+//! What earlier builds left for later ones: parsed files, built bases, whole results. Each is used for as long as everything that it was
+//! made of is what it was; what is least used goes first when there is too much.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Build;
+use crate::loader::Lookup;
+use crate::resource::Resource;
+use crate::target::Accumulator;
+use crate::tree::{Hash, Tree, resolve};
+
+/// How many times its text a parsed file takes in memory, roughly: measured on definitions and deployments.
+const PARSED_BYTES_PER_TEXT_BYTE: usize = 8;
+/// What an entry takes besides its content.
+const ENTRY_BYTES: usize = 512;
+/// Memory that a cache takes unless it is told otherwise: room for the largest public repositories.
+pub const DEFAULT_CACHE_BYTES: usize = 256 << 20;
+
+/// Shared by builds, also of different trees: everything in it is addressed by content.
+#[derive(Debug)]
+pub struct Cache {
+    inner: Mutex<Inner>,
+    limit_bytes: usize,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache::new(DEFAULT_CACHE_BYTES)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    clock: u64,
+    bytes: usize,
+    entries: BTreeMap<Key, Slot>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    File(Hash),
+    Folder(FolderKey),
+    Build(BuildKey),
+}
+
+#[derive(Debug)]
+struct Slot {
+    used: u64,
+    bytes: usize,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    File(Arc<Vec<Resource>>),
+    Folder(Arc<Folder>),
+    Build(Arc<Build>, Arc<Vec<Lookup>>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FolderKey {
+    pub(crate) root: String,
+    pub(crate) chart_namespace: String,
+}
+
+/// What the result of a build depends on besides the tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BuildKey {
+    pub(crate) path: String,
+    pub(crate) options: String,
+}
+
+/// What a base gave, and what it had looked up.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) lookups: Vec<Lookup>,
+    pub(crate) result: Accumulator,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) entered: usize,
+}
+
+impl Cache {
+    /// An empty cache that takes about this much memory at most.
+    pub fn new(limit_bytes: usize) -> Cache {
+        Cache {
+            inner: Mutex::default(),
+            limit_bytes,
+        }
+    }
+
+    fn get(&self, key: &Key) -> Option<Content> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.clock += 1;
+        let now = inner.clock;
+        let slot = inner.entries.get_mut(key)?;
+        slot.used = now;
+        Some(slot.content.clone())
+    }
+
+    fn put(&self, key: Key, content: Content, bytes: usize) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.clock += 1;
+        let bytes = bytes + ENTRY_BYTES;
+        let slot = Slot {
+            used: inner.clock,
+            bytes,
+            content,
+        };
+        if let Some(old) = inner.entries.insert(key, slot) {
+            inner.bytes -= old.bytes;
+        }
+        inner.bytes += bytes;
+        if inner.bytes > self.limit_bytes {
+            inner.shrink(self.limit_bytes / 2);
+        }
+    }
+
+    pub(crate) fn file(&self, hash: &Hash) -> Option<Arc<Vec<Resource>>> {
+        match self.get(&Key::File(*hash))? {
+            Content::File(objects) => Some(objects),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep_file(&self, hash: Hash, objects: &Arc<Vec<Resource>>, text_bytes: usize) {
+        self.put(
+            Key::File(hash),
+            Content::File(objects.clone()),
+            text_bytes * PARSED_BYTES_PER_TEXT_BYTE,
+        );
+    }
+
+    pub(crate) fn folder(&self, key: &FolderKey, tree: &dyn Tree) -> Option<Arc<Folder>> {
+        match self.get(&Key::Folder(key.clone()))? {
+            Content::Folder(folder) if still_holds(&folder.lookups, tree) => Some(folder),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep_folder(
+        &self,
+        key: FolderKey,
+        lookups: Vec<Lookup>,
+        result: Accumulator,
+        warnings: Vec<String>,
+        entered: usize,
+    ) {
+        // Objects are shared with the files that they came from, unless a layer changed them.
+        let changed = result
+            .list
+            .items()
+            .iter()
+            .filter(|r| !r.layers.is_empty())
+            .count();
+        let bytes =
+            changed * ENTRY_BYTES * PARSED_BYTES_PER_TEXT_BYTE + lookups.len() * ENTRY_BYTES;
+        self.put(
+            Key::Folder(key),
+            Content::Folder(Arc::new(Folder {
+                lookups,
+                result,
+                warnings,
+                entered,
+            })),
+            bytes,
+        );
+    }
+
+    pub(crate) fn build(&self, key: &BuildKey, tree: &dyn Tree) -> Option<Arc<Build>> {
+        match self.get(&Key::Build(key.clone()))? {
+            Content::Build(build, lookups) if still_holds(&lookups, tree) => Some(build),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep_build(&self, key: BuildKey, build: &Arc<Build>, lookups: Vec<Lookup>) {
+        let bytes = build.yaml_bytes() * 2 + lookups.len() * ENTRY_BYTES;
+        self.put(
+            Key::Build(key),
+            Content::Build(build.clone(), Arc::new(lookups)),
+            bytes,
+        );
+    }
+}
+
+impl Inner {
+    /// Drops what was not used for longest.
+    fn shrink(&mut self, target_bytes: usize) {
+        let mut by_age: Vec<(u64, Key)> = self
+            .entries
+            .iter()
+            .map(|(key, slot)| (slot.used, key.clone()))
+            .collect();
+        by_age.sort();
+        for (_, key) in by_age {
+            if self.bytes <= target_bytes {
+                break;
+            }
+            if let Some(slot) = self.entries.remove(&key) {
+                self.bytes -= slot.bytes;
+            }
+        }
+    }
+}
+
+fn still_holds(lookups: &[Lookup], tree: &dyn Tree) -> bool {
+    lookups
+        .iter()
+        .all(|lookup| resolve(tree, "", &lookup.path).is_ok_and(|found| found == lookup.found))
+}
