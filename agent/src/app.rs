@@ -19,7 +19,7 @@ use crate::{
     },
     config::Config,
     engine::{Engine, Reports},
-    held::Held,
+    held::{Held, HeldState},
     identity::{Identity, IdentityStore},
     ledger::{Ledger, LedgerError, OWN_MANAGER},
     link::{Link, LinkState},
@@ -51,11 +51,25 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
     }
 }
 
-async fn agent<C: Cluster>(
-    config: Config,
+/// Everything but the link: what goes on alone.
+pub(crate) struct Started<C: Cluster> {
+    pub(crate) shared: Arc<Shared<C>>,
+    pub(crate) reports: Reports,
+    pub(crate) engine: Engine<C>,
+    pub(crate) inbox: mpsc::Sender<Input>,
+    pub(crate) inputs: mpsc::Receiver<Input>,
+    pub(crate) held: Arc<Held>,
+    pub(crate) kept: Option<HeldState>,
+    pub(crate) identity: Identity,
+    pub(crate) store: IdentityStore<C>,
+    pub(crate) kube_version: String,
+}
+
+/// Finds out where the agent is, who it is, and what it knew before; the engine is told, and does not run yet.
+pub(crate) async fn start<C: Cluster>(
+    config: &Config,
     cluster: Arc<C>,
-    requests: Arc<dyn Fn() -> u64 + Send + Sync>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Started<C>> {
     std::fs::create_dir_all(&config.state_dir)
         .with_context(|| format!("state folder {}", config.state_dir.display()))?;
     let kube_system_uid = begin(cluster.as_ref(), &config.namespace).await;
@@ -67,18 +81,7 @@ async fn agent<C: Cluster>(
     let held = Held::open(&config.state_dir, Sealer::new(&identity.seal_key))
         .with_context(|| format!("state folder {}", config.state_dir.display()))?;
     let held = Arc::new(held);
-    let kept = held.load().unwrap_or_else(|error| {
-        tracing::warn!("what was kept cannot be read and is asked of the hub again: {error}");
-        None
-    });
-    let kept = kept.filter(|it| {
-        let ours = it.kube_system_uid == kube_system_uid
-            && identity.hub_id.as_ref().is_none_or(|hub| *hub == it.hub_id);
-        if !ours {
-            tracing::error!("what was kept is of another cluster or hub; it is not used");
-        }
-        ours
-    });
+    let kept = kept(&held, &identity);
     let (ledger, stamp) = open_ledger(cluster.clone(), &config.namespace).await;
     let (inbox, inputs) = mpsc::channel(INBOX);
     let shared = Arc::new(Shared::new(
@@ -105,6 +108,51 @@ async fn agent<C: Cluster>(
         };
         inbox.send(input).await?;
     }
+    Ok(Started {
+        shared,
+        reports,
+        engine,
+        inbox,
+        inputs,
+        held,
+        kept,
+        identity,
+        store,
+        kube_version,
+    })
+}
+
+/// The state kept before, where it is of this cluster and this hub.
+fn kept(held: &Held, identity: &Identity) -> Option<HeldState> {
+    let kept = held.load().unwrap_or_else(|error| {
+        tracing::warn!("what was kept cannot be read and is asked of the hub again: {error}");
+        None
+    })?;
+    let same_hub = identity.hub_id.as_ref().is_none_or(|it| *it == kept.hub_id);
+    if !same_hub || kept.kube_system_uid != identity.kube_system_uid {
+        tracing::error!("what was kept is of another cluster or hub; it is not used");
+        return None;
+    }
+    Some(kept)
+}
+
+async fn agent<C: Cluster>(
+    config: Config,
+    cluster: Arc<C>,
+    requests: Arc<dyn Fn() -> u64 + Send + Sync>,
+) -> anyhow::Result<()> {
+    let Started {
+        shared,
+        reports,
+        engine,
+        inbox,
+        inputs,
+        held,
+        kept,
+        identity,
+        store,
+        kube_version,
+    } = start(&config, cluster.clone()).await?;
     let state = watch::Sender::new(LinkState::default());
     let link_state = state.subscribe();
     let session = Session::new(
@@ -275,7 +323,7 @@ async fn first_policy<C: Cluster>(cluster: &C, namespace: &str) -> Policy {
 }
 
 /// Reads the policy again whenever it changes.
-async fn follow_policy<C: Cluster>(
+pub(crate) async fn follow_policy<C: Cluster>(
     cluster: Arc<C>,
     namespace: String,
     inbox: mpsc::Sender<Input>,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     cluster::{Actor, Address, ApplyOptions, Cluster, ClusterError, Live, Preconditions, Resource},
+    observed::Sight,
     plan::{Apply, Wanted, Why},
     seen::{Seen, label_prefix, manager},
     shared::{Shared, count},
@@ -106,7 +107,14 @@ impl<C: Cluster> Applier<'_, C> {
 
     fn explain(&self, key: &ObjectKey, body: &Value) -> String {
         match self.shared.noted(key) {
-            None => "it was deleted".into(),
+            None if matches!(
+                self.shared.observed().sight(key, self.unit.kind),
+                Sight::Absent
+            ) =>
+            {
+                "it was deleted, or lost its owner labels".into()
+            }
+            None => "it was not as it was left".into(),
             Some(managed) => {
                 let name = manager(self.unit.kind);
                 let lost = drift::lost(body, &managed, name);

@@ -23,7 +23,7 @@ use self::unit::UnitState;
 use crate::{
     cluster::{Cluster, WatchEvent},
     ledger::Stamp,
-    observed::Topic,
+    observed::{Sight, Topic},
     outbox::Outbox,
     pass::{Item, Outcome},
     policy::Policy,
@@ -98,6 +98,10 @@ pub(crate) struct Engine<C> {
     discovered: bool,
     discovering: bool,
     discover_at: Instant,
+    /// Units whose pass is due and waits for others to end.
+    starved: BTreeSet<UnitKey>,
+    /// What runs beside the passes, and ends with the engine.
+    chores: JoinSet<()>,
 }
 
 impl<C: Cluster> Engine<C> {
@@ -124,6 +128,8 @@ impl<C: Cluster> Engine<C> {
             discovered: false,
             discovering: false,
             discover_at: Instant::now(),
+            starved: BTreeSet::new(),
+            chores: JoinSet::new(),
         }
     }
 
@@ -141,6 +147,7 @@ impl<C: Cluster> Engine<C> {
                     }
                 }
                 Some(done) = self.passes.join_next() => self.finish(done),
+                Some(_) = self.chores.join_next() => {}
                 () = tokio::time::sleep_until(wake) => self.wake(),
             }
             while let Some(done) = self.passes.try_join_next() {
@@ -173,13 +180,22 @@ impl<C: Cluster> Engine<C> {
                     self.touched.insert(checked.unit);
                 }
             }
-            Input::Discovered => {
-                self.discovering = false;
-                self.discovered = true;
-                self.watch_inventory();
-                self.touch_all();
-            }
+            Input::Discovered => self.know_kinds(),
         }
+    }
+
+    fn know_kinds(&mut self) {
+        if !self.discovered {
+            self.discover_at = Instant::now() + DISCOVERY_PERIOD;
+        }
+        self.discovering = false;
+        self.discovered = true;
+        for state in self.units.values_mut() {
+            // A kind that was missing may be there now.
+            state.dirty |= state.last.as_ref().is_some_and(|it| it.1.misses_kinds);
+        }
+        self.watch_inventory();
+        self.touch_all();
     }
 
     fn adopt(&mut self, state: Arc<DesiredState>, trusted_epoch: StoreEpoch, hub_id: String) {
@@ -317,12 +333,29 @@ impl<C: Cluster> Engine<C> {
             let Some(unit) = self.unit_of(&key, topic) else {
                 continue;
             };
-            self.shared.note(&key, managed);
+            let differs = self.differs(&unit, &key);
+            self.shared.note(&key, managed.filter(|_| differs));
+            if !self.owners.contains_key(&key)
+                && let Some(state) = self.units.get_mut(&unit)
+            {
+                // It is to be pruned, and is otherwise than when that was planned.
+                state.dirty = true;
+            }
             self.touched.insert(unit);
         }
         if synced {
             self.touch_all();
         }
+    }
+
+    /// Whether others changed what we own of an object.
+    fn differs(&self, unit: &UnitKey, key: &ObjectKey) -> bool {
+        let Sight::Present(seen) = self.shared.observed().sight(key, unit.kind) else {
+            return true;
+        };
+        let units = self.shared.ledger.units();
+        let owned = units.get(unit).and_then(|it| it.objects.get(key));
+        seen.take_over || owned.is_none_or(|it| it.own != seen.own) || !seen.is_of(unit)
     }
 
     fn unit_of(&self, key: &ObjectKey, topic: &Topic) -> Option<UnitKey> {

@@ -13,8 +13,10 @@ use crate::{
     shared::{Input, Shared},
 };
 
-/// Time between two looks.
-const PERIOD: Duration = Duration::from_secs(2);
+/// Time between the first two looks; it grows with each.
+const FIRST_PERIOD: Duration = Duration::from_secs(1);
+/// Longest time between two looks.
+const MAX_PERIOD: Duration = Duration::from_secs(30);
 
 /// What was seen of the objects that a unit waits for.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(crate) async fn follow<C: Cluster>(
     actor: Actor,
     checks: Vec<ObjectRef>,
 ) {
+    let mut period = FIRST_PERIOD;
     loop {
         let mut verdicts = BTreeMap::new();
         for check in &checks {
@@ -49,7 +52,8 @@ pub(crate) async fn follow<C: Cluster>(
         if shared.inbox.send(Input::Checked(checked)).await.is_err() || done {
             return;
         }
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(period).await;
+        period = period.mul_f64(1.3).min(MAX_PERIOD);
     }
 }
 

@@ -31,5 +31,8 @@ pub mod session;
 mod shared;
 mod switches;
 
+#[cfg(test)]
+mod scenarios;
+
 pub use app::{run, terminated};
 pub use config::{Args, Config};

@@ -6,7 +6,7 @@ use capstan_core::{ObjectKey, UnitKind};
 use serde_json::Value;
 
 use crate::{
-    cluster::{ClusterError, WatchEvent},
+    cluster::{ClusterError, Live, WatchEvent},
     seen::{Seen, key_of},
 };
 
@@ -48,6 +48,8 @@ pub(crate) enum Sight {
 #[derive(Debug, Default)]
 struct View {
     synced: bool,
+    /// Between the beginning of a list and its end.
+    listing: bool,
     failed: Option<String>,
     /// Objects, with whether they were named since the last restart of the list.
     objects: BTreeMap<(String, String), (Seen, bool)>,
@@ -99,6 +101,11 @@ impl Observed {
     pub(crate) fn put(&mut self, key: &ObjectKey, family: UnitKind, seen: Seen) {
         if let Some(view) = self.views.get_mut(&Topic::of(key, family)) {
             let at = (key.namespace.clone(), key.name.clone());
+            // The watch may have been faster than the answer.
+            let known = view.objects.get(&at);
+            if known.is_some_and(|it| is_older(&seen.resource_version, &it.0.resource_version)) {
+                return;
+            }
             view.objects.insert(at, (seen, true));
         }
     }
@@ -112,71 +119,96 @@ impl Observed {
         let Some(view) = self.views.get_mut(topic) else {
             return Vec::new();
         };
-        let key = |live: &Value| key_of(&topic.group, &topic.kind, live);
         match event {
             WatchEvent::Restarted => {
+                view.listing = true;
                 for (_, named) in view.objects.values_mut() {
                     *named = false;
                 }
                 Vec::new()
             }
-            WatchEvent::Applied(mut live) => {
-                let found = key(&live.0).and_then(|key| {
-                    let seen = Seen::of(&key, topic.family, &live.0)?;
-                    Some((key, seen))
-                });
-                let Some((key, seen)) = found else {
-                    return Vec::new();
-                };
-                let at = (key.namespace.clone(), key.name.clone());
-                let before = view.objects.insert(at, (seen.clone(), true));
-                if before.is_some_and(|it| it.0 == seen) {
-                    return Vec::new();
-                }
-                let managed = live.0.pointer_mut("/metadata/managedFields");
-                vec![(key, managed.map(Value::take))]
-            }
-            WatchEvent::Deleted(live) => {
-                let Some(key) = key(&live.0) else {
-                    return Vec::new();
-                };
-                view.objects
-                    .remove(&(key.namespace.clone(), key.name.clone()));
-                vec![(key, None)]
-            }
-            WatchEvent::Synced => {
-                view.synced = true;
-                view.failed = None;
-                let gone: Vec<_> = view
-                    .objects
-                    .iter()
-                    .filter(|(_, (_, named))| !named)
-                    .map(|(at, _)| at.clone())
-                    .collect();
-                for at in &gone {
-                    view.objects.remove(at);
-                }
-                let key = |(namespace, name)| ObjectKey {
-                    group: topic.group.clone(),
-                    kind: topic.kind.clone(),
-                    namespace,
-                    name,
-                };
-                gone.into_iter().map(|at| (key(at), None)).collect()
-            }
+            WatchEvent::Applied(live) => view.applied(topic, live).into_iter().collect(),
+            WatchEvent::Deleted(live) => view.deleted(topic, &live).into_iter().collect(),
+            WatchEvent::Synced => view.synced(topic),
             WatchEvent::Failed(error) => {
-                // What was listed stays as it was last seen; before the first list there is nothing to go by.
-                if !view.synced {
-                    view.failed = Some(error.to_string());
-                }
-                if matches!(error, ClusterError::Refused { code: 404, .. }) {
-                    view.synced = false;
-                    view.failed = Some(error.to_string());
-                    view.objects.clear();
-                }
+                view.failed(&error);
                 Vec::new()
             }
         }
+    }
+}
+
+type Changed = (ObjectKey, Option<Value>);
+
+impl View {
+    fn applied(&mut self, topic: &Topic, mut live: Live) -> Option<Changed> {
+        let key = key_of(&topic.group, &topic.kind, &live.0)?;
+        let seen = Seen::of(&key, topic.family, &live.0)?;
+        let at = (key.namespace.clone(), key.name.clone());
+        if let Some((known, _)) = self.objects.get(&at)
+            && !self.listing
+            && is_older(&seen.resource_version, &known.resource_version)
+        {
+            // The answer to a request of ours was faster than the watch.
+            return None;
+        }
+        let before = self.objects.insert(at, (seen.clone(), true));
+        if before.is_some_and(|it| it.0 == seen) {
+            return None;
+        }
+        let managed = live.0.pointer_mut("/metadata/managedFields");
+        Some((key, managed.map(Value::take)))
+    }
+
+    fn deleted(&mut self, topic: &Topic, live: &Live) -> Option<Changed> {
+        let key = key_of(&topic.group, &topic.kind, &live.0)?;
+        let at = (key.namespace.clone(), key.name.clone());
+        let version = live.0.pointer("/metadata/resourceVersion");
+        let version = version.and_then(Value::as_str).unwrap_or_default();
+        let known = self.objects.get(&at);
+        if known.is_some_and(|it| is_older(version, &it.0.resource_version)) {
+            return None;
+        }
+        self.objects.remove(&at);
+        Some((key, None))
+    }
+
+    fn synced(&mut self, topic: &Topic) -> Vec<Changed> {
+        self.synced = true;
+        self.listing = false;
+        self.failed = None;
+        let unnamed = self.objects.iter().filter(|(_, (_, named))| !named);
+        let gone: Vec<_> = unnamed.map(|(at, _)| at.clone()).collect();
+        for at in &gone {
+            self.objects.remove(at);
+        }
+        let key = |(namespace, name)| ObjectKey {
+            group: topic.group.clone(),
+            kind: topic.kind.clone(),
+            namespace,
+            name,
+        };
+        gone.into_iter().map(|at| (key(at), None)).collect()
+    }
+
+    fn failed(&mut self, error: &ClusterError) {
+        // What was listed stays as it was last seen; before the first list there is nothing to go by.
+        if !self.synced {
+            self.failed = Some(error.to_string());
+        }
+        if matches!(error, ClusterError::Refused { code: 404, .. }) {
+            self.synced = false;
+            self.failed = Some(error.to_string());
+            self.objects.clear();
+        }
+    }
+}
+
+/// Whether one resource version is of an earlier moment than another, as far as they can be compared.
+fn is_older(version: &str, than: &str) -> bool {
+    match (version.parse::<u64>(), than.parse::<u64>()) {
+        (Ok(version), Ok(than)) => version < than,
+        _ => false,
     }
 }
 
@@ -185,7 +217,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::Live;
 
     fn live(name: &str, uid: &str) -> Live {
         Live(json!({"metadata": {"name": name, "namespace": "a", "uid": uid}}))

@@ -10,10 +10,12 @@ use std::{
 };
 
 use capstan_core::{
-    Digest, Health, ObjectKey, UnitKey, desired::DriftMode, inventory::Owned, order::Stage,
+    Digest, Health, ObjectKey, Revision, UnitKey, desired::DriftMode, inventory::Owned,
+    order::Stage,
 };
 use futures::StreamExt;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::prune::Waiting;
 use crate::{
@@ -63,6 +65,10 @@ pub(crate) struct Task {
     pub(crate) others: Arc<BTreeMap<ObjectKey, UnitKey>>,
     /// Objects that are left for a while, since somebody else changes them again and again.
     pub(crate) held_back: BTreeSet<ObjectKey>,
+    /// The revision that the content is from.
+    pub(crate) revision: Option<Revision>,
+    /// The content is no longer wanted: nothing is waited for any more.
+    pub(crate) superseded: CancellationToken,
     pub(crate) now_ms: u64,
 }
 
@@ -73,6 +79,8 @@ pub(crate) struct Outcome {
     pub(crate) failures: BTreeMap<ObjectKey, Failure>,
     /// Failures of the pass as a whole.
     pub(crate) trouble: Option<Failure>,
+    /// A kind of some object is not served.
+    pub(crate) misses_kinds: bool,
     /// Objects applied.
     pub(crate) applied: usize,
     /// Drift that was put back, and what it was.
@@ -195,6 +203,13 @@ impl<C: Cluster> Pass<C> {
             if !outcome.failures.is_empty() && stage != Stage::Rest {
                 return false;
             }
+            if self.task.superseded.is_cancelled() {
+                outcome.trouble = Some(Failure {
+                    message: "newer content has come".into(),
+                    transient: true,
+                });
+                return false;
+            }
         }
         outcome.failures.is_empty()
     }
@@ -256,6 +271,7 @@ impl<C: Cluster> Pass<C> {
                     topics.insert(topic);
                 }
                 None if wanted.refused.is_none() => {
+                    outcome.misses_kinds = true;
                     let text = format!(
                         "the cluster does not serve {} {} (no definition for it yet?)",
                         wanted.key.kind, wanted.version
@@ -375,11 +391,13 @@ impl<C: Cluster> Pass<C> {
             Sight::Unlisted | Sight::Absent => false,
         };
         let deadline = Instant::now() + STAGE_TIMEOUT;
-        self.shared
-            .until(deadline, |observed| {
-                waits.iter().all(|it| ready(observed.sight(it, family)))
-            })
-            .await;
+        let all_ready = self.shared.until(deadline, |observed| {
+            waits.iter().all(|it| ready(observed.sight(it, family)))
+        });
+        tokio::select! {
+            _ = all_ready => {}
+            () = self.task.superseded.cancelled() => return,
+        }
         for key in waits {
             let sight = self.shared.observed().sight(key, family);
             if let Sight::Present(seen) = &sight
@@ -418,9 +436,14 @@ impl<C: Cluster> Pass<C> {
             let before = inventory.applied;
             if outcome.failures.is_empty() && outcome.trouble.is_none() {
                 inventory.applied = self.task.digest;
+                if outcome.is_clean() {
+                    inventory.revision.clone_from(&self.task.revision);
+                }
             }
-            let changed =
-                inventory.applied != before || outcome.applied > 0 || !outcome.pruned.is_empty();
+            let changed = inventory.applied != before
+                || outcome.applied > 0
+                || outcome.trouble.is_some()
+                || !outcome.pruned.is_empty();
             if self.task.digest.is_none() && inventory.objects.is_empty() {
                 units.remove(&self.task.unit);
             }

@@ -1,12 +1,13 @@
 //! One turn of the engine: every unit that something happened to is looked at, its pass started where one is due, and
 //! its report made.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::atomic::Ordering, time::Duration};
 
 use capstan_core::{
     Digest, ObjectKey, Phase, Severity, UnitKey, UnitReport, UnitSpec, desired::DriftMode,
-    inventory::UnitInventory,
+    drift::last_writer, inventory::UnitInventory,
 };
+use futures::FutureExt;
 use tokio::{task::JoinError, time::Instant};
 
 use super::{
@@ -16,10 +17,12 @@ use super::{
     unit::UnitState,
 };
 use crate::{
+    apply::Failure,
     cluster::{Actor, Cluster},
     health_checks,
     pass::{Outcome, Pass, Task, resolve},
     plan::{PlanInput, plan},
+    seen::manager,
     shared::Input,
 };
 
@@ -27,6 +30,8 @@ use crate::{
 const PASSES: usize = 64;
 /// Wait after a first failure that may pass; doubled with each, up to the unit's retry interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Shortest time that a pass has, as in Flux.
+const MIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a removed unit's pass may take.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -53,7 +58,7 @@ impl<C: Cluster> Engine<C> {
             self.discovering = true;
             self.discover_at = now + DISCOVERY_PERIOD;
             let shared = self.shared.clone();
-            tokio::spawn(async move {
+            self.chores.spawn(async move {
                 while let Err(error) = shared.discover().await {
                     tracing::warn!(%error, "discovery failed");
                     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -66,6 +71,7 @@ impl<C: Cluster> Engine<C> {
 
     /// Takes the result of a pass.
     pub(super) fn finish(&mut self, done: Result<(UnitKey, Option<Digest>, Outcome), JoinError>) {
+        self.touched.append(&mut self.starved);
         let (key, digest, outcome) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -158,10 +164,7 @@ impl<C: Cluster> Engine<C> {
     /// Looks at every unit that something happened to.
     pub(super) fn turn(&mut self) {
         let mut news = false;
-        loop {
-            let Some(key) = self.touched.pop_first() else {
-                break;
-            };
+        while let Some(key) = self.touched.pop_first() {
             let was_ready = self.units.get(&key).map(|it| (it.ready, it.is_applied()));
             news |= self.look(&key);
             let is_ready = self.units.get(&key).map(|it| (it.ready, it.is_applied()));
@@ -208,17 +211,49 @@ impl<C: Cluster> Engine<C> {
             let (due, drifted) = self.is_due(key, state, now);
             let held_back = state.fights.held_back(now);
             let suspended = state.unit.as_ref().is_some_and(|it| it.spec.suspend);
-            let may_start = stopped.is_none()
-                && waits_for.is_none()
-                && !suspended
-                && self.discovered
-                && self.passes.len() < PASSES;
+            let may_start =
+                stopped.is_none() && waits_for.is_none() && !suspended && self.discovered;
             if due && may_start {
-                self.start(key, held_back);
+                if self.passes.len() < PASSES {
+                    self.start(key, held_back);
+                } else {
+                    self.starved.insert(key.clone());
+                }
             }
+            self.warn(key, &drifted);
             return self.publish(key, stopped.as_deref(), waits_for, &drifted, now);
         }
         self.publish(key, stopped.as_deref(), waits_for, &BTreeSet::new(), now)
+    }
+
+    /// Says that something drifted and is left so.
+    fn warn(&mut self, key: &UnitKey, drifted: &BTreeSet<ObjectKey>) {
+        let Some(state) = self.units.get_mut(key) else {
+            return;
+        };
+        let warns = |it: &capstan_core::Unit| it.spec.drift == DriftMode::Warn;
+        if !state.unit.as_ref().is_some_and(warns) {
+            return;
+        }
+        let new: Vec<ObjectKey> = drifted.difference(&state.warned).cloned().collect();
+        state.warned.clone_from(drifted);
+        for object in new {
+            let who = self
+                .shared
+                .noted(&object)
+                .and_then(|it| last_writer(&it, manager(key.kind)));
+            let text = match who {
+                Some(writer) => format!("changed by {}; left so, as the unit says", writer.manager),
+                None => "changed or deleted; left so, as the unit says".into(),
+            };
+            self.say(
+                Severity::Warning,
+                "DriftDetected",
+                Some(key),
+                Some(&object),
+                text,
+            );
+        }
     }
 
     /// Whether a removed unit has nothing left that it owns.
@@ -315,10 +350,8 @@ impl<C: Cluster> Engine<C> {
         None
     }
 
-    fn start(&mut self, key: &UnitKey, held_back: BTreeSet<ObjectKey>) {
-        let Some(state) = self.units.get_mut(key) else {
-            return;
-        };
+    /// What a pass of a unit is told.
+    fn task(&self, key: &UnitKey, state: &UnitState, held_back: BTreeSet<ObjectKey>) -> Task {
         let spec = match &state.unit {
             Some(unit) => unit.spec.clone(),
             None => {
@@ -339,17 +372,17 @@ impl<C: Cluster> Engine<C> {
             None => Actor::Agent,
         };
         let timeout = match &state.unit {
-            Some(unit) => Duration::from_secs(unit.spec.timeout_seconds.max(30).into()),
+            Some(unit) => Duration::from_secs(unit.spec.timeout_seconds.into()).max(MIN_TIMEOUT),
             None => REMOVAL_TIMEOUT,
         };
         let mut confirmed = state.confirmed.clone();
         confirmed.extend(self.policy.confirmed.iter().copied());
-        let task = Task {
+        Task {
             unit: key.clone(),
             digest: state.digest(),
             items: state.items.clone(),
-            actor: actor.clone(),
-            service_account: spec.service_account.clone(),
+            actor,
+            service_account: spec.service_account,
             force: spec.force,
             prune: spec.prune,
             mode: spec.drift,
@@ -358,27 +391,42 @@ impl<C: Cluster> Engine<C> {
             prune_hold: self.prune_hold.clone(),
             others: self.owners.clone(),
             held_back,
+            revision: state.revision.clone(),
+            superseded: state.superseded.clone(),
             now_ms: now_ms(),
+        }
+    }
+
+    fn start(&mut self, key: &UnitKey, held_back: BTreeSet<ObjectKey>) {
+        let task = self.task(key, &self.units[key], held_back);
+        let Some(state) = self.units.get_mut(key) else {
+            return;
         };
         state.dirty = false;
         state.running = true;
         state.retry_at = None;
-        state.requested_at.clone_from(&spec.requested_at);
-        if let (Some(digest), None) = (state.digest(), &state.checker)
-            && !spec.health_checks.is_empty()
-        {
-            let follow = health_checks::follow(
-                self.shared.clone(),
-                key.clone(),
-                digest,
-                actor,
-                spec.health_checks.clone(),
-            );
-            state.checker = Some(tokio::spawn(follow).abort_handle());
+        if let Some(unit) = &state.unit {
+            state.requested_at.clone_from(&unit.spec.requested_at);
+            if state.checker.is_none() && !unit.spec.health_checks.is_empty() {
+                let follow = health_checks::follow(
+                    self.shared.clone(),
+                    key.clone(),
+                    unit.digest,
+                    task.actor.clone(),
+                    unit.spec.health_checks.clone(),
+                );
+                state.checker = Some(tokio::spawn(follow).abort_handle());
+            }
         }
         let (digest, key, shared) = (task.digest, key.clone(), self.shared.clone());
         self.passes.spawn(async move {
-            let outcome = Pass { shared, task }.run().await;
+            let run = AssertUnwindSafe(Pass { shared, task }.run());
+            let outcome = run.catch_unwind().await.unwrap_or_else(|_| Outcome {
+                trouble: Some(Failure::lasting(
+                    "the pass ended by a defect of the agent; see its log",
+                )),
+                ..Outcome::default()
+            });
             (key, digest, outcome)
         });
     }

@@ -10,6 +10,7 @@ use capstan_core::{
 };
 use serde_json::Value;
 use tokio::{task::AbortHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::fights::Fights;
 use crate::{
@@ -45,6 +46,10 @@ pub(super) struct UnitState {
     /// Objects that it waits for without owning them.
     pub(super) checks: BTreeMap<ObjectKey, Verdict>,
     pub(super) checker: Option<AbortHandle>,
+    /// Drift that was reported and is left.
+    pub(super) warned: BTreeSet<ObjectKey>,
+    /// Tells a pass under way that its content is no longer wanted.
+    pub(super) superseded: CancellationToken,
     /// The value of `requestedAt` last acted upon.
     pub(super) requested_at: Option<String>,
     /// Whether others may depend on it now.
@@ -85,6 +90,10 @@ impl UnitState {
 
     fn begin_anew(&mut self) {
         self.dirty = true;
+        self.ready = false;
+        self.last = None;
+        self.superseded.cancel();
+        self.superseded = CancellationToken::new();
         self.retry_at = None;
         self.failures = 0;
         self.applied_at = None;
