@@ -54,7 +54,7 @@ mod sort;
 mod target;
 mod transform;
 mod transformer;
-mod tree;
+pub mod tree;
 mod yaml;
 
 pub use build::{Build, Built, KUSTOMIZE_VERSION, Options, Order, build};
