@@ -93,8 +93,13 @@ pub enum Error {
         version: HelmVersion,
     },
     /// The chart's own values cannot be read in this version.
-    #[error("cannot load values.yaml: {0}")]
-    ChartValues(String),
+    #[error("{}cannot load values.yaml: {reason}", unpacking(.subchart.as_ref()))]
+    ChartValues {
+        /// The chart and its parent, where it is not the release's own.
+        subchart: Option<(String, String)>,
+        /// Why.
+        reason: String,
+    },
     /// A chart's values are not a map.
     #[error("type mismatch on {chart}: {value}")]
     ValuesTypeMismatch {
@@ -152,6 +157,12 @@ pub enum Error {
     /// Values that a user gave cannot be read.
     #[error("{0}")]
     UserValues(String),
+}
+
+fn unpacking(subchart: Option<&(String, String)>) -> String {
+    subchart.map_or_else(String::new, |(chart, parent)| {
+        format!("error unpacking subchart {chart} in {parent}: ")
+    })
 }
 
 fn missing_dependencies(version: HelmVersion) -> &'static str {

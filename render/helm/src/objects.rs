@@ -332,13 +332,12 @@ impl Object for Struct {
     }
 
     fn json(&self) -> Option<Value> {
-        let fields = self.json.as_ref()?;
-        Some(Value::Map(
-            fields
-                .iter()
-                .map(|(name, value)| (*name, value.clone()))
-                .collect(),
-        ))
+        // JSON keeps the order of a struct's fields, which a map would lose.
+        let fields = self.json.clone()?;
+        Some(Value::object(Self {
+            fields,
+            ..Self::default()
+        }))
     }
 
     fn as_any(&self) -> &dyn Any {

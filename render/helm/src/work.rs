@@ -59,7 +59,11 @@ impl Work {
         let inner = chart.inner();
         let values = inner
             .values(self.version)
-            .map_err(|reason| Error::ChartValues(reason.clone()))?;
+            .map_err(|reason| Error::ChartValues {
+                subchart: parent
+                    .map(|parent| (inner.metadata.name.clone(), self.name(parent).to_owned())),
+                reason: reason.clone(),
+            })?;
         let first = self.requirements.len();
         self.requirements
             .extend(inner.metadata.dependencies.iter().flatten().cloned());

@@ -75,9 +75,6 @@ fn build(files: &Files, depth: usize) -> Result<Chart, ChartError> {
         || load_default_values(b""),
         |text| load_default_values(text),
     );
-    if let [Err(_), Err(reason)] = &values {
-        return Err(ChartError::file("values.yaml", reason.clone()));
-    }
     if let Some(text) = files.get("requirements.yaml") {
         let metadata = metadata.get_or_insert_default();
         metadata
