@@ -3,11 +3,14 @@
 
 mod sim_api;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+
 use capstan_playground::sim::{
-    Action, ClockMode, Data, Fault, ObjectRef, Readiness, RequestMatch, SimOptions, User,
-    WorkloadMatch,
+    Action, ClockMode, Data, Fault, ObjectRef, Readiness, RequestMatch, SimCluster, SimOptions,
+    User, WorkloadMatch,
 };
 use serde_json::{Value, json};
 
@@ -321,5 +324,69 @@ fn discovery_names_what_is_served() {
     assert_eq!(
         (&list["kind"], list["items"][0].get("data")),
         (&json!("PartialObjectMetadataList"), None)
+    );
+}
+
+#[test]
+fn a_hundred_clusters_share_their_threads() {
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let first = start(SimOptions::default());
+    let before = threads();
+    let clusters: Vec<SimCluster> = (0..100)
+        .map(|_| SimCluster::start(SimOptions::default()).unwrap())
+        .collect();
+    // Other tests of this process run meanwhile, and have threads of their own.
+    assert!(
+        threads() < before + 50,
+        "{before} threads became {}",
+        threads()
+    );
+    let uids: BTreeSet<String> = clusters.iter().map(SimCluster::uid).collect();
+    assert_eq!(uids.len(), 100, "each is a cluster of its own");
+    drop(first);
+}
+
+#[test]
+fn certificates_and_tls_name_their_user() {
+    let sim = SimCluster::start(SimOptions {
+        tls: true,
+        ..SimOptions::default()
+    })
+    .unwrap();
+    let config = sim
+        .kubeconfig_with_certificate(&User::new("jane", &["devs"]))
+        .unwrap();
+    let field = |name: &str| {
+        let rest = config.split(&format!("{name}: ")).nth(1).unwrap();
+        let text = rest.split([',', '}']).next().unwrap();
+        base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .unwrap()
+    };
+    let mut pem = field("client-key-data");
+    pem.extend(field("client-certificate-data"));
+    let http = reqwest::blocking::Client::builder()
+        .tls_certs_only([
+            reqwest::Certificate::from_pem(&field("certificate-authority-data")).unwrap(),
+        ])
+        .identity(reqwest::Identity::from_pem(&pem).unwrap())
+        .build()
+        .unwrap();
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let url = format!(
+        "{}/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        sim.url()
+    );
+    let answer: Value = http
+        .post(url)
+        .header("content-type", "application/json")
+        .body(review.to_string())
+        .send()
+        .unwrap()
+        .json()
+        .unwrap();
+    assert_eq!(
+        answer["status"]["userInfo"],
+        json!({"username": "jane", "groups": ["devs", "system:authenticated"]})
     );
 }

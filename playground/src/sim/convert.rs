@@ -3,28 +3,21 @@
 use serde_json::{Value, json};
 
 use super::kinds::Resource;
-use super::status::Status;
 
 /// The stored form of an object that came in some version.
-pub(crate) fn to_stored(
-    resource: &Resource,
-    version: &str,
-    mut object: Value,
-) -> Result<Value, Status> {
+pub(crate) fn to_stored(resource: &Resource, version: &str, mut object: Value) -> Value {
     if resource.is("autoscaling", "horizontalpodautoscalers") && version == "v1" {
-        return Ok(autoscaler_to_v2(object));
+        return autoscaler_to_v2(object);
     }
     if resource.is("events.k8s.io", "events") {
-        return Err(Status::not_simulated(
-            "writing events through events.k8s.io; use the core group",
-        ));
+        return rename(object, "v1", &EVENT_FIELDS, false);
     }
     if resource.versions.len() > 1
         && let Some(stored) = resource.versions.first()
     {
         object["apiVersion"] = resource.api_version(&stored.name).into();
     }
-    Ok(object)
+    object
 }
 
 /// A stored object as a version shows it.
@@ -32,7 +25,34 @@ pub(crate) fn from_stored(resource: &Resource, version: &str, mut object: Value)
     if resource.is("autoscaling", "horizontalpodautoscalers") && version == "v1" {
         return autoscaler_to_v1(object);
     }
+    if resource.is("events.k8s.io", "events") {
+        return rename(object, "events.k8s.io/v1", &EVENT_FIELDS, true);
+    }
     object["apiVersion"] = resource.api_version(version).into();
+    object
+}
+
+/// What fields of events are called in the core group and in their own.
+const EVENT_FIELDS: [(&str, &str); 7] = [
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+    ("reportingComponent", "reportingController"),
+];
+
+fn rename(mut object: Value, version: &str, fields: &[(&str, &str)], forward: bool) -> Value {
+    object["apiVersion"] = version.into();
+    if let Some(map) = object.as_object_mut() {
+        for (core, own) in fields {
+            let (from, to) = if forward { (core, own) } else { (own, core) };
+            if let Some(value) = map.shift_remove(*from) {
+                map.insert((*to).to_owned(), value);
+            }
+        }
+    }
     object
 }
 

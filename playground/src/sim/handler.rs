@@ -187,20 +187,11 @@ fn resource(
         "watch" => return watch(state, request, target, shape),
         "create" => {
             let caller = caller(request, user)?;
-            // Creation names the object in its body; the namespace must be in the path.
             let body = body(request)?;
-            let mut answer = state.create(&caller, &target, body)?;
-            if target.resource.plural == "customresourcedefinitions"
-                && super::schema::custom::has_rules(&answer.body["spec"])
-            {
-                answer.warnings.push(
-                    "the simulated API server does not evaluate x-kubernetes-validations".into(),
-                );
-            }
-            Reply::from(answer)
+            warned(&target, state.create(&caller, &target, body)?)
         }
         "update" => Reply::from(state.update(&caller(request, user)?, &target, body(request)?)?),
-        "patch" => Reply::from(patched(state, request, user, &target)?),
+        "patch" => warned(&target, patched(state, request, user, &target)?),
         "delete" => {
             let options = delete_options(request)?;
             Reply::from(state.delete(&caller(request, user)?, &target, &options)?)
@@ -218,6 +209,18 @@ fn resource(
         _ => return Err(Status::method_not_allowed()),
     };
     Ok(shaped(reply, shape))
+}
+
+/// Says what of a definition is not done.
+fn warned(target: &Target, mut answer: Answer) -> Reply {
+    if target.resource.plural == "customresourcedefinitions"
+        && super::schema::custom::has_rules(&answer.body["spec"])
+    {
+        answer
+            .warnings
+            .push("the simulated API server does not evaluate x-kubernetes-validations".into());
+    }
+    Reply::from(answer)
 }
 
 fn shaped(reply: Reply, shape: Shape) -> Reply {

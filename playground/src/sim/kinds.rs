@@ -54,7 +54,20 @@ impl Resource {
         }
     }
 
+    /// What its objects are stored under. Events have two groups and are stored once.
     pub(crate) fn id(&self) -> ResourceId {
+        let group = if self.is("events.k8s.io", "events") {
+            ""
+        } else {
+            &self.group
+        };
+        ResourceId {
+            group: group.to_owned(),
+            plural: self.plural.clone(),
+        }
+    }
+
+    fn path(&self) -> ResourceId {
         ResourceId {
             group: self.group.clone(),
             plural: self.plural.clone(),
@@ -164,7 +177,7 @@ static SHARED: LazyLock<Vec<Arc<Resource>>> = LazyLock::new(|| {
 });
 
 static BY_ID: LazyLock<BTreeMap<ResourceId, Arc<Resource>>> =
-    LazyLock::new(|| SHARED.iter().map(|r| (r.id(), Arc::clone(r))).collect());
+    LazyLock::new(|| SHARED.iter().map(|r| (r.path(), Arc::clone(r))).collect());
 
 /// The kinds of one cluster.
 #[derive(Default, Clone)]
@@ -193,7 +206,7 @@ impl Kinds {
 
     /// Serves a custom kind, in place of an older form of it.
     pub(crate) fn register(&mut self, resource: Resource) {
-        self.custom.insert(resource.id(), Arc::new(resource));
+        self.custom.insert(resource.path(), Arc::new(resource));
     }
 
     /// Serves a custom kind no more.

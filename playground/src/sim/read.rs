@@ -99,11 +99,10 @@ impl State {
             .into_iter()
             .filter(|(key, _)| after.as_ref().is_none_or(|a| key > a))
             .filter(|(_, o)| options.selector.matches(o));
-        let limit = if options.limit == 0 {
-            usize::MAX
-        } else {
-            options.limit
-        };
+        // A list from the cache, which any version will do for, comes whole.
+        let whole =
+            options.limit == 0 || (options.resource_version == "0" && options.token.is_empty());
+        let limit = if whole { usize::MAX } else { options.limit };
         let page: Vec<(Key, Arc<Value>)> = selected.by_ref().take(limit).collect();
         let remaining = selected.count();
         let mut metadata = json!({"resourceVersion": at.to_string()});

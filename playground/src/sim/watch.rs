@@ -58,7 +58,9 @@ impl Watch {
             ready: VecDeque::new(),
             ended: false,
         };
-        if let Some(version) = asked.filter(|v| *v > current) {
+        // Only a streaming list has to show a state; another watch from the future just waits for what comes after.
+        if let Some(version) = asked.filter(|v| *v > current && options.send_initial == Some(true))
+        {
             return Err(Status::too_large_version(version, current));
         }
         match (asked, options.send_initial) {
@@ -139,7 +141,7 @@ impl Watch {
         let relevant = changes
             .filter(|c| *c.resource == id && namespace.is_none_or(|ns| c.key.namespace == ns));
         events.extend(relevant.filter_map(|change| self.translate(state, change)));
-        self.version = state.store.version();
+        self.version = self.version.max(state.store.version());
         Some(events)
     }
 

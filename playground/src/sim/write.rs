@@ -101,7 +101,7 @@ impl State {
         let now = self.clock.text();
         strategy::prepare_new(target, &mut object, &now);
         admission::mutate(self, caller, target, &mut object)?;
-        let mut object = convert::to_stored(&target.resource, &target.version, object)?;
+        let mut object = convert::to_stored(&target.resource, &target.version, object);
         strategy::before_create(self, target, &mut object, caller.dry_run)?;
         validate::new_object(self, target, &object)
             .map_err(|errors| Status::invalid(&target.about_kind(), &errors))?;
@@ -206,7 +206,7 @@ impl State {
             metadata.shift_remove("managedFields");
         }
         strategy::bump_generation(target, &live, &mut object);
-        let object = convert::to_stored(&target.resource, &target.version, object)?;
+        let object = convert::to_stored(&target.resource, &target.version, object);
         validate::changed_object(self, target, stored, &object)
             .map_err(|errors| Status::invalid(&target.about_kind(), &errors))?;
         admission::check(self, caller, target, Some(stored), Some(&object))?;
