@@ -46,6 +46,12 @@ pub(crate) enum Reply {
 
 impl From<Status> for Reply {
     fn from(status: Status) -> Reply {
+        if status.plain {
+            return Reply::Text {
+                code: status.code,
+                body: status.message().to_owned(),
+            };
+        }
         Reply::Json {
             code: status.code,
             body: status.to_json(),
@@ -129,7 +135,7 @@ fn other(state: &State, request: &Request, user: &User) -> Result<Reply, Status>
         }
         _ => None,
     };
-    found.map(ok).ok_or_else(Status::no_such_path)
+    found.map(ok).ok_or_else(Status::page_not_found)
 }
 
 fn check_served_elsewhere(state: &State, group: &str, version: &str) -> Result<(), Status> {
@@ -170,7 +176,9 @@ fn resource(
         let reply = subresource(state, request, user, target, verb)?;
         return Ok(shaped(reply, shape));
     }
-    if !target.resource.verbs.iter().any(|v| v == verb) {
+    let misplaced = (verb == "create") != target.name.is_empty()
+        && matches!(verb, "create" | "update" | "patch");
+    if misplaced || !target.resource.verbs.iter().any(|v| v == verb) {
         return Err(Status::method_not_allowed());
     }
     if reviews::is_review(&target) {
@@ -258,19 +266,22 @@ fn attributes(path: &ResourcePath, verb: &str) -> Attributes {
 }
 
 fn target(state: &State, path: &ResourcePath) -> Result<Target, Status> {
+    let missing = || match state.kinds.serves(&path.group, &path.version) {
+        true => Status::no_such_path(),
+        false => Status::page_not_found(),
+    };
     let resource = state
         .kinds
         .find(&path.group, &path.plural)
-        .ok_or_else(Status::no_such_path)?;
-    if resource.version(&path.version).is_none()
-        || (!resource.namespaced && !path.namespace.is_empty())
-    {
-        return Err(Status::no_such_path());
+        .ok_or_else(missing)?;
+    let misplaced = match resource.namespaced {
+        true => path.namespace.is_empty() && !path.name.is_empty(),
+        false => !path.namespace.is_empty(),
+    };
+    if misplaced || resource.version(&path.version).is_none() {
+        return Err(missing());
     }
     let subresource = (!path.subresource.is_empty()).then(|| path.subresource.clone());
-    if resource.namespaced && path.namespace.is_empty() && !path.name.is_empty() {
-        return Err(Status::no_such_path());
-    }
     Ok(Target {
         resource,
         version: path.version.clone(),
@@ -288,7 +299,7 @@ fn body(request: &Request) -> Result<Value, Status> {
         .unwrap_or_default()
         .trim();
     if !matches!(media, "" | "application/json") {
-        return Err(Status::unsupported_media(&["application/json"], media));
+        return Err(Status::unsupported_media(&["application/json"]));
     }
     parse(&request.body)
 }
@@ -314,18 +325,20 @@ fn delete_options(request: &Request) -> Result<DeleteOptions, Status> {
 /// Who asks, with the options of a write.
 fn caller(request: &Request, user: &User) -> Result<Caller, Status> {
     let given = request.parameter("fieldManager").to_owned();
+    let options = match request.method.as_str() {
+        "POST" => "CreateOptions",
+        "PUT" => "UpdateOptions",
+        "DELETE" => "DeleteOptions",
+        _ => "PatchOptions",
+    };
     let invalid = |error: FieldError| {
         Err(Status::invalid(
-            &About::new("meta.k8s.io", "PatchOptions", ""),
+            &About::new("meta.k8s.io", options, ""),
             &[error],
         ))
     };
     if given.len() > MAX_MANAGER {
-        return invalid(FieldError::invalid(
-            "fieldManager",
-            &given.as_str().into(),
-            &format!("may not be more than {MAX_MANAGER} bytes"),
-        ));
+        return invalid(FieldError::too_long("fieldManager", MAX_MANAGER));
     }
     let mut dry_run = match request.parameter("dryRun") {
         "" => false,
@@ -492,7 +505,7 @@ fn patched(
         } else {
             &PATCHES
         };
-        return Err(Status::unsupported_media(known, &media));
+        return Err(Status::unsupported_media(known));
     }
     if caller.force_given {
         let error = FieldError::forbidden("force", "may not be specified for non-apply patch");

@@ -204,6 +204,13 @@ impl Kinds {
         SHARED.iter().chain(self.custom.values())
     }
 
+    /// Whether a group and version are built in; unknown resources of custom groups are no part of the API.
+    pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
+        SHARED
+            .iter()
+            .any(|r| r.group == group && r.version(version).is_some())
+    }
+
     /// Serves a custom kind, in place of an older form of it.
     pub(crate) fn register(&mut self, resource: Resource) {
         self.custom.insert(resource.path(), Arc::new(resource));

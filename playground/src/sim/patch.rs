@@ -24,11 +24,7 @@ pub(crate) fn json(object: &mut Value, patch: Value) -> Result<(), Status> {
     }
     let patch: json_patch::Patch = serde_json::from_value(patch)
         .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))?;
-    json_patch::patch(object, &patch).map_err(|e| {
-        let message =
-            format!("the server rejected our request due to an error in our request: {e}");
-        Status::custom(422, "Invalid", message)
-    })
+    json_patch::patch(object, &patch).map_err(|_| Status::rejected())
 }
 
 /// Applies a merge patch.

@@ -77,6 +77,14 @@ impl FieldError {
         }
     }
 
+    pub(crate) fn too_long(field: &str, bytes: usize) -> FieldError {
+        FieldError {
+            reason: "FieldValueTooLong",
+            field: field.into(),
+            body: format!("Too long: may not be more than {bytes} bytes"),
+        }
+    }
+
     pub(crate) fn not_found(field: &str, value: &Value) -> FieldError {
         FieldError {
             reason: "FieldValueNotFound",
@@ -138,6 +146,8 @@ pub(crate) struct Status {
     reason: &'static str,
     message: String,
     details: Map<String, Value>,
+    /// Answered as bare text: nothing of the API is at the path.
+    pub(crate) plain: bool,
 }
 
 impl Status {
@@ -147,6 +157,15 @@ impl Status {
             reason,
             message: message.into(),
             details: Map::new(),
+            plain: false,
+        }
+    }
+
+    /// A path that no part of the API is served at.
+    pub(crate) fn page_not_found() -> Status {
+        Status {
+            plain: true,
+            ..Status::new(404, "", "404 page not found\n")
         }
     }
 
@@ -212,6 +231,9 @@ impl Status {
             "NotFound",
             "the server could not find the requested resource",
         )
+        .with_causes(vec![
+            json!({"reason": "UnexpectedServerResponse", "message": "404: Page Not Found"}),
+        ])
     }
 
     pub(crate) fn already_exists(about: &About) -> Status {
@@ -304,10 +326,10 @@ impl Status {
     }
 
     pub(crate) fn forbidden(about: &About, why: &str) -> Status {
-        let subject = if about.name.is_empty() {
-            format!("{} is forbidden", about.resource())
-        } else {
-            format!("{} {:?} is forbidden", about.resource(), about.name)
+        let subject = match (about.kind.as_str(), about.name.as_str()) {
+            ("", _) => "forbidden".to_owned(),
+            (_, "") => format!("{} is forbidden", about.resource()),
+            (_, name) => format!("{} {name:?} is forbidden", about.resource()),
         };
         Status::new(403, "Forbidden", format!("{subject}: {why}")).about(about)
     }
@@ -322,6 +344,9 @@ impl Status {
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource",
         )
+        .with_causes(vec![
+            json!({"reason": "UnexpectedServerResponse", "message": "405: Method Not Allowed"}),
+        ])
     }
 
     /// What the simulation does not do, said plainly.
@@ -333,14 +358,23 @@ impl Status {
         )
     }
 
-    pub(crate) fn unsupported_media(accepted: &[&str], given: &str) -> Status {
+    pub(crate) fn unsupported_media(accepted: &[&str]) -> Status {
+        let accepted = accepted.join(", ");
         Status::new(
             415,
             "UnsupportedMediaType",
             format!(
-                "the body of the request was in an unknown format - accepted media types include: {} (not {given:?})",
-                accepted.join(", ")
+                "the body of the request was in an unknown format - accepted media types include: {accepted}"
             ),
+        )
+    }
+
+    /// An answer with a code alone.
+    pub(crate) fn rejected() -> Status {
+        Status::new(
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request",
         )
     }
 

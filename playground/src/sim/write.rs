@@ -12,7 +12,7 @@ use super::convert;
 use super::defaults;
 use super::schema::{Schema, SchemaRef, built_in, decode};
 use super::state::{Answer, Caller, FieldValidation, State, Target, text};
-use super::status::{FieldError, Status};
+use super::status::{About, FieldError, Status};
 use super::strategy;
 use super::validate;
 
@@ -288,7 +288,20 @@ impl State {
                 });
             }
         }
-        let object = self.decoded(caller, target, object, &mut notes)?;
+        let shown = if target.resource.is("", "secrets") {
+            Value::from("(not shown)")
+        } else {
+            object.to_string().into()
+        };
+        let undecodable = |status: Status| {
+            Status::invalid(
+                &About::default(),
+                &[FieldError::invalid("patch", &shown, status.message())],
+            )
+        };
+        let object = self
+            .decoded(caller, target, object, &mut notes)
+            .map_err(undecodable)?;
         self.replace(caller, target, live, object, None, notes)
     }
 
@@ -309,6 +322,12 @@ impl State {
         let live = match &stored {
             Some(stored) => self.convert_out(target, stored),
             None if target.subresource.is_some() => return Err(Status::not_found(&target.about())),
+            None if text(&config, "/metadata/name").is_empty() => {
+                let name = &target.name;
+                return Err(Status::bad_request(format!(
+                    "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+                )));
+            }
             None => managers::empty_object(schema, &config),
         };
         check_apply_version(target, &config, stored.as_deref())?;
@@ -501,7 +520,7 @@ fn check_apply(caller: &Caller, target: &Target, config: &Value) -> Result<(), S
     let name = text(config, "/metadata/name");
     if !name.is_empty() && name != target.name {
         return Err(Status::bad_request(format!(
-            "name must be specified and match the name on the URL: {name} is not {}",
+            "the name of the object ({name}) does not match the name on the URL ({})",
             target.name
         )));
     }

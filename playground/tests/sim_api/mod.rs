@@ -48,7 +48,13 @@ impl Api {
 
     pub fn json(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let answer = self.send(method, path, "application/json", body);
-        (answer.status().as_u16(), answer.json().unwrap())
+        let code = answer.status().as_u16();
+        let text = answer.text().unwrap();
+        // Paths that are no part of the API are answered with bare text.
+        (
+            code,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
     }
 
     pub fn get(&self, path: &str) -> (u16, Value) {

@@ -28,6 +28,7 @@ pub(super) fn flag(schema: &Value, key: &str) -> bool {
 fn plain(node: NodeId) -> Field {
     Field {
         node,
+        pointer: true,
         optional: true,
         drop_empty: false,
         patch: Patch::default(),

@@ -50,8 +50,11 @@ fn absent(schema: SchemaRef<'_>, field: &Field) -> Option<Value> {
     if field.optional {
         return None;
     }
-    let child = schema.at(field.node);
-    Some(zero(child))
+    Some(if field.pointer {
+        Value::Null
+    } else {
+        zero(schema.at(field.node))
+    })
 }
 
 fn walk(schema: SchemaRef<'_>, value: Value, path: &mut String, findings: &mut Findings) -> Value {

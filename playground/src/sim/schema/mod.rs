@@ -68,6 +68,8 @@ pub(crate) struct Patch {
 pub(crate) struct Field {
     /// The node of its value.
     pub(crate) node: NodeId,
+    /// A pointer: what is absent is null, not empty.
+    pub(crate) pointer: bool,
     /// An absent value stays absent, instead of being written as its zero value.
     pub(crate) optional: bool,
     /// An empty value is dropped when it is encoded (only for what is no pointer).

@@ -214,6 +214,7 @@ fn parse_field(arena: &mut Arena, raw: &RawTypes, line: &'static str) -> (Box<st
     let structure = shape.starts_with('@');
     let field = Field {
         node,
+        pointer: attributes.pointer,
         // A pointer that is nil is left out when it is omitted if empty; so are empty values of every other kind but structs.
         optional: if structure && !attributes.pointer {
             attributes.omit_zero

@@ -101,12 +101,21 @@ fn content(_state: &State, target: &Target, object: &Value, errors: &mut Vec<Fie
 fn workload(object: &Value, errors: &mut Vec<FieldError>) {
     negative(object, "/spec/replicas", "spec.replicas", errors);
     selector_and_template(object, errors);
-    pods::spec(
-        &object["spec"]["template"]["spec"],
-        "spec.template.spec",
-        "Always",
-        errors,
-    );
+    // Claims of a stateful set are volumes of its pods.
+    let mut spec = object["spec"]["template"]["spec"].clone();
+    let claims = object
+        .pointer("/spec/volumeClaimTemplates")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let claims: Vec<Value> = claims
+        .map(|claim| json!({"name": claim["metadata"]["name"]}))
+        .collect();
+    if !claims.is_empty() {
+        let own = spec["volumes"].as_array().cloned().unwrap_or_default();
+        spec["volumes"] = own.into_iter().chain(claims).collect();
+    }
+    pods::spec(&spec, "spec.template.spec", "Always", errors);
     let strategy = text(object, "/spec/strategy/type");
     if strategy == "Recreate"
         && object
@@ -156,7 +165,10 @@ fn selector_and_template(object: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid(
                 "spec.selector",
                 selector,
-                "empty selector is invalid for deployment",
+                &format!(
+                    "empty selector is invalid for {}",
+                    text(object, "/kind").to_lowercase()
+                ),
             ));
         }
         Some(selector) if !super::selector::label_selector_matches(selector, labels) => {
