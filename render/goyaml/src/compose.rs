@@ -202,16 +202,16 @@ impl<'a> Documents<'a> {
                 node.value
             )));
         };
-        if anchor.copy.is_none() {
-            if let Some(found) = find(&self.open, &anchor.path) {
-                self.aliased_nodes += found.count();
-                if self.aliased_nodes > MAX_ALIASED_NODES {
-                    return Err(Error::Document(
-                        "document contains excessive aliasing".to_owned(),
-                    ));
-                }
-                anchor.copy = Some(Arc::new(found.clone()));
+        if anchor.copy.is_none()
+            && let Some(found) = find(&self.open, &anchor.path)
+        {
+            self.aliased_nodes += found.count();
+            if self.aliased_nodes > MAX_ALIASED_NODES {
+                return Err(Error::Document(
+                    "document contains excessive aliasing".to_owned(),
+                ));
             }
+            anchor.copy = Some(Arc::new(found.clone()));
         }
         node.extra.get_or_insert_default().alias = anchor.copy.clone();
         Ok(node)

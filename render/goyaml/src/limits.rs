@@ -3,9 +3,9 @@
 /// Bytes of one input. Marks are 32-bit, and no tree that the hub accepts holds a larger file.
 pub const MAX_INPUT_BYTES: usize = 256 << 20;
 
-/// Levels of nesting of one document, aliases included. Go stops at 10,000; real manifests stay under 60, and a recursive walk of
-/// 500 levels fits in any thread's stack.
-pub const MAX_DEPTH: usize = 500;
+/// Levels of nesting of one document, aliases included. Go stops at 10,000; real manifests stay under 60, and what walks a tree by
+/// recursion, here and in the renderers, has to fit the two megabytes of a thread's stack in a debug build.
+pub const MAX_DEPTH: usize = 200;
 
 /// Nodes that may be copied because an alias names them, in one document. Go bounds aliases by their share of the decoded nodes only;
 /// this bounds the memory too.

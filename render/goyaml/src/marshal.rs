@@ -66,14 +66,14 @@ pub struct ValueWriter {
 }
 
 enum Sink {
-    Yaml(Emitter),
+    Yaml(Box<Emitter>),
     Json(String),
 }
 
 impl ValueWriter {
     fn new(emitter: Emitter, dialect: Dialect) -> Self {
         ValueWriter {
-            sink: Sink::Yaml(emitter),
+            sink: Sink::Yaml(Box::new(emitter)),
             dialect,
             depth: 0,
             needs_json: false,

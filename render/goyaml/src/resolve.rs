@@ -119,10 +119,8 @@ fn number(dialect: Dialect, text: &str, timestamps: bool) -> Resolved {
     if let Some(word) = special(dialect, text) {
         return word;
     }
-    if timestamps {
-        if let Some(time) = Timestamp::parse(text) {
-            return Resolved::Timestamp(time);
-        }
+    if timestamps && let Some(time) = Timestamp::parse(text) {
+        return Resolved::Timestamp(time);
     }
     let without;
     let plain = if text.contains('_') {

@@ -131,7 +131,7 @@ fn offset(rest: &mut &[u8]) -> Option<i32> {
 }
 
 fn days_in(month: u8, year: u16) -> u8 {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         2 if leap => 29,
         2 => 28,

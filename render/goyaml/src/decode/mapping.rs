@@ -164,10 +164,10 @@ impl<B: Build> Decoder<'_, B> {
             let Some(text) = self.key_v3(key, generic)? else {
                 continue;
             };
-            if let Some(taken) = &mut taken {
-                if !taken.insert(text.clone()) {
-                    continue;
-                }
+            if let Some(taken) = &mut taken
+                && !taken.insert(text.clone())
+            {
+                continue;
             }
             list.push((text, self.value(value)?));
         }

@@ -117,11 +117,9 @@ impl<B: Build> Decoder<'_, B> {
 
     fn enter(&mut self) -> Result<(), Error> {
         self.depth += 1;
-        // The scanner bounds what is written; aliases can nest further.
-        if self.depth > 2 * MAX_DEPTH {
+        if self.depth > MAX_DEPTH {
             return Err(Error::Document(format!(
-                "exceeded max depth of {}",
-                2 * MAX_DEPTH
+                "exceeded max depth of {MAX_DEPTH}"
             )));
         }
         Ok(())

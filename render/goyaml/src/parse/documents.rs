@@ -102,10 +102,10 @@ impl<'a> Parser<'a> {
         self.state = State::DocumentStart;
         let mut event = Event::new(EventKind::DocumentEnd, token.start);
         event.comments = self.take_comments();
-        if let Some(comments) = &mut event.comments {
-            if comments.foot.is_empty() {
-                comments.foot = std::mem::take(&mut comments.head);
-            }
+        if let Some(comments) = &mut event.comments
+            && comments.foot.is_empty()
+        {
+            comments.foot = std::mem::take(&mut comments.head);
         }
         Ok(event)
     }

@@ -79,10 +79,11 @@ impl<'a> Scanner<'a> {
             return self.fetch_document_indicator(kind);
         }
         let mut comment_mark = self.mark;
-        if (self.flow_level == 0 && c == b':') || (self.flow_level > 0 && c == b',') {
-            if let Some(last) = self.tokens.last() {
-                comment_mark = last.start;
-            }
+        let separator = if self.flow_level == 0 { b':' } else { b',' };
+        if c == separator
+            && let Some(last) = self.tokens.last()
+        {
+            comment_mark = last.start;
         }
         self.fetch_content(c)?;
         // A dash alone has no line comment: it becomes a head comment of what follows.

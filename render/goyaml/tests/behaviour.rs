@@ -1,4 +1,4 @@
-//! First signs of life.
+//! What the crate promises, by example. The comparison with Go itself is in `integration`.
 
 use capstan_goyaml::{
     Dialect, EmitOptions, JsonBuilder, emit_documents, marshal, parse, unmarshal,

@@ -1,0 +1,221 @@
+//! Bounded fuzzing on stable Rust: a corpus, mutations from a seed, and inputs that made something new happen kept for more.
+//!
+//! Nothing may panic, and what the emitters write has to be readable. A failure names its seed and prints the input.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use capstan_goyaml::{
+    DecodeOptions, Dialect, EmitOptions, JsonBuilder, Kind, Node, decode, emit, marshal,
+    marshal_v3, parse, unmarshal,
+};
+
+/// Inputs of one run. It takes a few seconds; raise it to look longer.
+const RUNS: u64 = 4_000;
+const SEED: u64 = 0xCA95_7A17;
+/// Inputs that are kept, and their size in bytes.
+const MAX_CORPUS: usize = 400;
+const MAX_INPUT: usize = 4_096;
+
+const PIECES: &[&[u8]] = &[
+    b": ",
+    b"- ",
+    b"? ",
+    b"\n",
+    b"\r\n",
+    b"\n  ",
+    b"  ",
+    b"\t",
+    b"#c\n",
+    b"'",
+    b"\"",
+    b"|",
+    b">",
+    b"|2-\n",
+    b"&a ",
+    b"*a",
+    b"!!str ",
+    b"!!int ",
+    b"!<x> ",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b"---\n",
+    b"...\n",
+    b"%YAML 1.1\n",
+    b"%TAG ! a\n",
+    b"<<: ",
+    b"\\",
+    b"\\u",
+    b"\xC2\x85",
+    b"\xE2\x80\xA8",
+    b"\xEF\xBB\xBF",
+    b"\xFF\xFE",
+    b"\xF0\x9F\x98\x80",
+    b"\x00",
+    b"\x7F",
+    b"1e400",
+    b"0x",
+    b"2001-01-01",
+    b"@",
+    b"`",
+];
+
+#[test]
+fn no_input_panics_and_what_is_written_can_be_read() {
+    let mut corpus = read_corpus();
+    let mut seen: BTreeSet<Vec<String>> = corpus.iter().map(|input| check(input)).collect();
+    for run in 0..RUNS {
+        let mut random = Random(SEED.wrapping_add(run));
+        let input = random.mutate(&corpus);
+        let result = std::panic::catch_unwind(|| check(&input));
+        let Ok(trace) = result else {
+            panic!(
+                "run {run} of seed {SEED:#x} panicked on {:?}",
+                String::from_utf8_lossy(&input)
+            );
+        };
+        if seen.insert(trace) && corpus.len() < MAX_CORPUS {
+            corpus.push(input);
+        }
+    }
+    assert!(
+        seen.len() > 300,
+        "only {} different things happened: the mutations are too tame",
+        seen.len()
+    );
+}
+
+fn read_corpus() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+/// Does everything with an input, and says roughly what happened.
+fn check(input: &[u8]) -> Vec<String> {
+    let mut trace = Vec::new();
+    match unmarshal(input, &mut JsonBuilder) {
+        Ok(value) => {
+            let written = marshal(&value);
+            if let Ok(text) = &written {
+                unmarshal(text.as_bytes(), &mut JsonBuilder)
+                    .unwrap_or_else(|error| panic!("{error} in {text}"));
+            }
+            let pretty = marshal_v3(&value, EmitOptions::KYAML_WIDE).unwrap();
+            trace.push(format!("{} {}", written.is_ok(), shape(&pretty)));
+        }
+        Err(error) => trace.push(words(&error.to_string())),
+    }
+    match parse(input, Dialect::V3) {
+        Ok(documents) => {
+            for document in &documents {
+                let options = DecodeOptions {
+                    dialect: Dialect::V3,
+                    strict: true,
+                    object: false,
+                };
+                let decoded = decode(&document.root, options, &mut JsonBuilder);
+                trace.push(
+                    decoded
+                        .map_or_else(|error| words(&error.to_string()), |_| "decoded".to_owned()),
+                );
+                for options in [EmitOptions::KYAML, EmitOptions::KYAML_WIDE, EmitOptions::V3] {
+                    let written = emit(&document.root, options);
+                    trace.push(
+                        written.map_or_else(|error| words(&error.to_string()), |text| shape(&text)),
+                    );
+                }
+                trace.push(kinds(&document.root, 3));
+            }
+        }
+        Err(error) => trace.push(words(&error.to_string())),
+    }
+    trace
+}
+
+/// The words of a message less what differs from input to input.
+fn words(message: &str) -> String {
+    message
+        .split_whitespace()
+        .take(14)
+        .filter(|word| word.chars().all(char::is_alphabetic))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Which indicators a text has.
+fn shape(text: &str) -> String {
+    "|>'\"&*!{[#?-"
+        .chars()
+        .filter(|c| text.contains(*c))
+        .collect()
+}
+
+fn kinds(node: &Node, depth: usize) -> String {
+    let name = match node.kind {
+        Kind::Scalar => return format!("{:?}", node.tag).chars().take(2).collect(),
+        Kind::Alias => return "*".to_owned(),
+        Kind::Sequence => "s",
+        Kind::Mapping => "m",
+    };
+    let inner: BTreeSet<String> = if depth == 0 {
+        BTreeSet::new()
+    } else {
+        node.content
+            .iter()
+            .map(|child| kinds(child, depth - 1))
+            .collect()
+    };
+    format!("{name}({})", inner.into_iter().collect::<Vec<_>>().join(""))
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % limit as u64) as usize
+    }
+
+    fn mutate(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+        let mut input = corpus[self.below(corpus.len())].clone();
+        for _ in 0..=self.below(6) {
+            let at = self.below(input.len() + 1);
+            let end = (at + self.below(24)).min(input.len());
+            match self.below(6) {
+                0 => drop(input.drain(at..end)),
+                1 => {
+                    let copy = input[at..end].to_vec();
+                    input.splice(at..at, copy);
+                }
+                2 => {
+                    let other = &corpus[self.below(corpus.len())];
+                    let from = self.below(other.len() + 1);
+                    let part = other[from..(from + self.below(80)).min(other.len())].to_vec();
+                    input.splice(at..end, part);
+                }
+                3 if at < input.len() => input[at] = self.below(256) as u8,
+                _ => {
+                    let piece = PIECES[self.below(PIECES.len())].to_vec();
+                    input.splice(at..at, piece);
+                }
+            }
+        }
+        input.truncate(MAX_INPUT);
+        input
+    }
+}
