@@ -85,7 +85,7 @@ impl Fleet {
     pub async fn enrol(&mut self, name: &str) -> anyhow::Result<()> {
         let added = self.api.post("/clusters", &json!({"name": name})).await?;
         let token = added["token"].as_str().context("no token")?;
-        let hub = added["hubAddress"].as_str().context("no hubAddress")?;
+        let hub = added["hub"].as_str().context("no hub address")?;
         let token_file = self.folder.path().join(format!("{name}.token"));
         std::fs::write(&token_file, token)?;
         let ca = self.folder.path().join("hub/keys/ca.crt");

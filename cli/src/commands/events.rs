@@ -1,7 +1,6 @@
 //! `capstan events`: what happened.
 
 use clap::Args;
-use serde_json::Value;
 
 use super::wait;
 use crate::{
@@ -101,7 +100,7 @@ pub(crate) async fn run(api: &Api, args: &Events) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
