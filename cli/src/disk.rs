@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use capstan_kustomize::tree::{Entry, Hash, Tree, TreeError};
+use capstan_kustomize::{Entry, Hash, Tree, TreeError};
 
 /// A file larger than this is no configuration; charts carry archives, so it is not small.
 const MAX_FILE_BYTES: u64 = 64 << 20;

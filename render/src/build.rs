@@ -1,14 +1,16 @@
-//! From a folder of a source to the objects that it holds.
+//! From a folder of a source to the objects that it holds, as Flux builds it: kustomize, then substitution.
 
-use capstan_kustomize::tree::{Entry, Tree};
+use std::borrow::Cow;
+
+use capstan_envsubst::Unset;
+use capstan_goyaml::{DecodeOptions, Dialect, JsonBuilder};
+use capstan_kustomize::{Options, Tree, flux::FluxSpec};
 use serde_json::Value;
 
-use crate::{flux::Kustomization, problem::Problem, yaml};
+use crate::{flux::Kustomization, problem::Problem};
 
-/// Files that make a folder a kustomization.
-const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-/// Folders below each other.
-const MAX_DEPTH: usize = 32;
+/// Label or annotation that keeps variables of an object from being replaced.
+const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 
 /// One object as it came from a build.
 pub(crate) struct Built {
@@ -20,65 +22,105 @@ pub(crate) struct Built {
     pub(crate) line: Option<u32>,
 }
 
-/// Builds the folder that `spec.path` names.
-pub(crate) fn build(tree: &dyn Tree, spec: &Kustomization) -> Result<Vec<Built>, Vec<Problem>> {
+/// Builds the folder that `spec.path` names. With a cache, only what changed since is built again.
+pub(crate) fn build(
+    tree: &dyn Tree,
+    spec: &Kustomization,
+    cache: &capstan_kustomize::Cache,
+) -> Result<Vec<Built>, Vec<Problem>> {
     let path = spec.path.trim_start_matches("./").trim_matches('/');
-    let mut built = Vec::new();
-    let mut problems = Vec::new();
-    match folder(tree, path, 0, &mut built, &mut problems) {
-        Err(problem) => Err(vec![problem]),
-        Ok(()) if problems.is_empty() => Ok(built),
-        Ok(()) => Err(problems),
+    let options = Options {
+        cache: Some(cache),
+        ..Options::default()
+    };
+    let fields = serde_json::to_value(spec).map_err(|it| vec![Problem::error(it.to_string())])?;
+    let flux = FluxSpec::from_json(&fields).map_err(|it| vec![from_kustomize(&it)])?;
+    let build = capstan_kustomize::flux::build(tree, path, &flux, &options)
+        .map_err(|it| vec![from_kustomize(&it)])?;
+    let substitution = Substitution::new(spec)?;
+    let (mut built, mut problems) = (Vec::new(), Vec::new());
+    for object in &build.objects {
+        match one(object, substitution.as_ref()) {
+            Ok(one) => built.push(one),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(built)
+    } else {
+        Err(problems)
     }
 }
 
-fn folder(
-    tree: &dyn Tree,
-    path: &str,
-    depth: usize,
-    built: &mut Vec<Built>,
-    problems: &mut Vec<Problem>,
-) -> Result<(), Problem> {
-    let failed = |it: &dyn std::fmt::Display| Problem::error(it.to_string()).in_file(path, None);
-    let is_folder = path.is_empty()
-        || matches!(
-            tree.entry(path).map_err(|it| failed(&it))?,
-            Some(Entry::Folder)
-        );
-    if !is_folder || depth > MAX_DEPTH {
-        return Err(failed(&"kustomization path not found"));
-    }
-    let names = tree.list(path).map_err(|it| failed(&it))?;
-    if names
-        .iter()
-        .any(|it| KUSTOMIZATION_FILES.contains(&it.as_str()))
+fn one(
+    object: &capstan_kustomize::Built,
+    substitution: Option<&Substitution>,
+) -> Result<Built, Problem> {
+    let file = object.origin.file.clone();
+    let line = Some(object.origin.line).filter(|it| *it > 0);
+    let at = |message: String| {
+        let problem = Problem::error(message).about(format!("{}/{}", object.id.gvk.kind, object.id.name));
+        problem.in_file(&file, line)
+    };
+    let mut value = parse(&object.yaml).map_err(|it| at(it.to_string()))?;
+    if let Some(substitution) = substitution
+        && !is_excepted(&value)
     {
-        return Err(failed(
-            &"has a kustomization file; building kustomizations is not there yet",
-        ));
+        let text = substitution.replace(&object.yaml).map_err(&at)?;
+        value = parse(&text).map_err(|it| at(format!("after variables were replaced: {it}")))?;
     }
-    for name in names {
-        let below = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}/{name}")
+    Ok(Built { value, file, line })
+}
+
+fn parse(text: &str) -> Result<Value, capstan_goyaml::Error> {
+    let options = DecodeOptions {
+        dialect: Dialect::V2,
+        strict: false,
+        object: false,
+    };
+    let document = capstan_goyaml::parse_first(text.as_bytes(), Dialect::V2)?;
+    document.map_or(Ok(Value::Null), |it| {
+        capstan_goyaml::decode(&it.root, options, &mut JsonBuilder)
+    })
+}
+
+fn is_excepted(value: &Value) -> bool {
+    ["labels", "annotations"].into_iter().any(|field| {
+        let set = value["metadata"][field][SUBSTITUTE].as_str();
+        set.is_some_and(|it| it.eq_ignore_ascii_case("disabled"))
+    })
+}
+
+fn from_kustomize(error: &capstan_kustomize::Error) -> Problem {
+    let mut problem = Problem::error(error.to_string());
+    problem.file = error.file().map(str::to_owned);
+    problem.line = error.line();
+    problem.object = error.object().map(str::to_owned);
+    problem
+}
+
+/// The variables of a unit. It replaces nothing at all where there is none, as Flux has it, unless the strategy is `Always`.
+struct Substitution {
+    variables: std::collections::BTreeMap<String, String>,
+}
+
+impl Substitution {
+    fn new(spec: &Kustomization) -> Result<Option<Self>, Vec<Problem>> {
+        let Some(post_build) = &spec.post_build else {
+            return Ok(None);
         };
-        match tree.entry(&below).map_err(|it| failed(&it))? {
-            Some(Entry::Folder) if !name.starts_with('.') => {
-                folder(tree, &below, depth + 1, built, problems)?
-            }
-            Some(Entry::File(_)) if name.ends_with(".yaml") || name.ends_with(".yml") => {
-                match yaml::read_file(tree, &below) {
-                    Ok(documents) => built.extend(documents.into_iter().map(|it| Built {
-                        value: it.value,
-                        file: below.clone(),
-                        line: it.line,
-                    })),
-                    Err(problem) => problems.push(problem),
-                }
-            }
-            _ => {}
+        let variables = post_build.variables();
+        for name in variables.keys() {
+            capstan_envsubst::check_name(name)
+                .map_err(|it| vec![Problem::error(format!("spec.postBuild.substitute: {it}"))])?;
         }
+        let always = post_build.substitute_strategy.as_deref() == Some("Always");
+        Ok((always || !variables.is_empty()).then_some(Self { variables }))
     }
-    Ok(())
+
+    fn replace(&self, text: &str) -> Result<String, String> {
+        let lookup = |name: &str| self.variables.get(name).map(|it| Cow::Borrowed(it.as_str()));
+        let replaced = capstan_envsubst::substitute(text, Unset::Refuse, lookup);
+        replaced.map(|it| it.text).map_err(|it| it.to_string())
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 use capstan_core::{
     ClusterName, Object, Origin, Revision, SourceKey, UnitKey, UnitKind, desired::MAX_UNITS,
 };
-use capstan_kustomize::tree::Tree;
+use capstan_kustomize::Tree;
 
 pub use roots::{RootUnit, roots};
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use capstan_core::{ClusterName, Object, SourceKey};
-use capstan_kustomize::tree::{Entry, Tree};
+use capstan_kustomize::{Entry, Tree};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -259,7 +259,7 @@ pub fn concurrency(limit: &Value, clusters: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use capstan_kustomize::tree::MemoryTree;
+    use capstan_kustomize::MemoryTree;
     use serde_json::json;
 
     use super::*;

@@ -19,7 +19,11 @@ pub mod selector;
 pub mod unit;
 mod yaml;
 
-pub use capstan_kustomize::{Tree, TreeError, tree};
+/// The files that a render reads: a port, with a tree in memory.
+pub mod tree {
+    pub use capstan_kustomize::{Entry, Hash, MemoryTree, Tree, TreeError};
+}
+pub use tree::{Tree, TreeError};
 pub use cluster::{
     ClusterInput, PinnedTree, RenderedCluster, RootUnit, UnitOutcome, render_cluster,
 };

@@ -1,8 +1,7 @@
 //! Renders that were done before: a commit costs what it changes, and clusters that share a base share its render.
 //!
-//! A result is kept under what it was made from: the build part of the unit's spec and the address of the tree. A second
-//! table, [`capstan_kustomize::Cache`], keeps what single files and bases gave, so that a new commit builds only what it
-//! touched.
+//! A result is kept under what it was made from: the build part of the unit's spec and the address of the tree. Below it,
+//! [`capstan_kustomize::Cache`] keeps what single files and bases gave, so that a new commit builds only what it touched.
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +19,7 @@ const MAX_BUILDS: usize = 4096;
 #[derive(Default)]
 pub struct Memo {
     builds: Mutex<Builds>,
+    pub(crate) kustomize: capstan_kustomize::Cache,
 }
 
 #[derive(Default)]

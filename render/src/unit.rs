@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     build::{self, Built},
     cluster::PinnedTree,
-    flux::{CommonMetadata, Kustomization},
+    flux::Kustomization,
     memo::Memo,
     problem::Problem,
 };
@@ -95,7 +95,7 @@ pub fn render_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<RenderedUnit, V
     let build = match memo.get(&memo_key) {
         Some(build) => build,
         None => {
-            let built = Arc::new(build_unit(input)?);
+            let built = Arc::new(build_unit(input, memo)?);
             if built.entries.iter().all(|it| !it.entry.sensitive) {
                 memo.put(memo_key, built.clone());
             }
@@ -130,12 +130,12 @@ fn memo_key(spec: &Kustomization, tree_id: &str) -> Digest {
     Digest::of_parts([tree_id.as_bytes(), fields.to_string().as_bytes()])
 }
 
-fn build_unit(input: &UnitInput<'_>) -> Result<Build, Vec<Problem>> {
+fn build_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<Build, Vec<Problem>> {
     let mut entries = Vec::new();
     let mut flux = Vec::new();
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
-    for built in build::build(input.pinned.tree.as_ref(), input.spec)? {
+    for built in build::build(input.pinned.tree.as_ref(), input.spec, &memo.kustomize)? {
         match take(input, built, &mut seen) {
             Ok(Taken::Entry(entry)) => entries.push(entry),
             Ok(Taken::Flux(object)) => flux.push(object),
@@ -171,7 +171,7 @@ fn take(
     seen: &mut BTreeSet<ObjectKey>,
 ) -> Result<Taken, Problem> {
     let Built {
-        mut value,
+        value,
         file,
         line,
     } = built;
@@ -191,9 +191,6 @@ fn take(
             "`{name}` is encrypted with SOPS; decryption is not there yet, and it is never applied encrypted"
         );
         return Err(at(Problem::error(message)));
-    }
-    if let Some(metadata) = &input.spec.common_metadata {
-        add_metadata(&mut value, metadata);
     }
     let object = Object::parse(value).map_err(|it| at(Problem::error(it.to_string())))?;
     let key = object.key().clone();
@@ -235,25 +232,4 @@ fn take(
 fn is_flux_component(object: &Object) -> bool {
     let kept = ["Namespace", "CustomResourceDefinition"].contains(&object.key().kind.as_str());
     object.label(PART_OF.0) == Some(PART_OF.1) && !kept
-}
-
-fn add_metadata(value: &mut Value, common: &CommonMetadata) {
-    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return;
-    };
-    for (field, pairs) in [
-        ("labels", &common.labels),
-        ("annotations", &common.annotations),
-    ] {
-        if pairs.is_empty() {
-            continue;
-        }
-        let map = metadata.entry(field).or_insert_with(|| json!({}));
-        if !map.is_object() {
-            *map = json!({});
-        }
-        for (key, text) in pairs {
-            map[key.as_str()] = Value::String(text.clone());
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! YAML documents as JSON values, with the line that each begins at.
 
 use capstan_goyaml::{DecodeOptions, Dialect, JsonBuilder};
-use capstan_kustomize::tree::Tree;
+use capstan_kustomize::Tree;
 use serde_json::Value;
 
 use crate::problem::Problem;

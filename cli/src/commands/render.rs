@@ -1,6 +1,8 @@
 //! `capstan render`: what a kustomization, a folder or a chart gives, without a hub.
 
+mod chart;
 mod folder;
+mod inflate;
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +10,6 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::output;
-
-/// Files that make a folder a kustomization.
-const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// `capstan render PATH`.
 #[derive(Args, Debug)]
@@ -31,9 +30,9 @@ pub(crate) struct Render {
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Charts")]
 pub(crate) struct ChartFlags {
-    /// Name of the release.
-    #[arg(long, value_name = "NAME", default_value = "release-name")]
-    pub(crate) name_template: String,
+    /// Name of the release, which may be a template; `release-name` where nothing is said.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name_template: Option<String>,
     /// Namespace of the release.
     #[arg(long, short, default_value = "default")]
     pub(crate) namespace: String,
@@ -63,6 +62,9 @@ pub(crate) struct ChartFlags {
     /// Leave hooks out.
     #[arg(long)]
     pub(crate) no_hooks: bool,
+    /// Leave tests out.
+    #[arg(long)]
+    pub(crate) skip_tests: bool,
     /// Render as for an upgrade, not an install.
     #[arg(long)]
     pub(crate) is_upgrade: bool,
@@ -77,21 +79,17 @@ pub(crate) fn run(args: &Render) -> anyhow::Result<()> {
         .path
         .canonicalize()
         .with_context(|| args.path.display().to_string())?;
+    let root = root(&path, args.root.as_deref())?;
     let text = if is_chart(&path) {
-        chart(&path, args)?
+        chart::render(&path, &root, &args.chart)?
     } else {
-        let root = root(&path, args.root.as_deref())?;
         folder::render(&path, &root, args.tree)?
     };
     output::print(&text)
 }
 
 fn is_chart(path: &Path) -> bool {
-    if path.is_file() {
-        return true;
-    }
-    let kustomization = KUSTOMIZATION_FILES.iter().any(|it| path.join(it).is_file());
-    path.join("Chart.yaml").is_file() && !kustomization
+    path.is_file() || path.join("Chart.yaml").is_file()
 }
 
 /// The folder above which nothing is read.
@@ -111,8 +109,4 @@ fn root(path: &Path, given: Option<&Path>) -> anyhow::Result<PathBuf> {
         );
     }
     Ok(root)
-}
-
-fn chart(path: &Path, _args: &Render) -> anyhow::Result<String> {
-    bail!("{}: rendering charts is not there yet", path.display())
 }
