@@ -99,9 +99,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Agent(args) => {
             logs::start("info");
             // One thread is plenty for one cluster, and each further one costs memory in every cluster.
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("tokio")?;
             let config = capstan_agent::Config::from(args.clone());
-            runtime.block_on(async { capstan_agent::run(config, capstan_agent::terminated()).await })?;
+            runtime.block_on(async {
+                capstan_agent::run(config, capstan_agent::terminated()).await
+            })?;
         }
         Command::Demo(args) => {
             logs::start("off");

@@ -51,7 +51,10 @@ pub(crate) enum Kind {
 
 /// Runs the demo.
 pub(crate) async fn run(args: &Demo) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("capstan-demo-").tempdir().context("a temporary folder")?;
+    let folder = tempfile::Builder::new()
+        .prefix("capstan-demo-")
+        .tempdir()
+        .context("a temporary folder")?;
     let running = tokio::select! {
         running = Running::start(args.clusters, folder.path()) => running?,
         _ = tokio::signal::ctrl_c() => bail!("stopped before everything ran"),
@@ -103,7 +106,15 @@ impl Running {
                 capstan_agent::run(config, shutdown).await
             });
         }
-        Ok(Self { git, hub, clusters, agents, stop, api, started })
+        Ok(Self {
+            git,
+            hub,
+            clusters,
+            agents,
+            stop,
+            api,
+            started,
+        })
     }
 
     /// Waits for dev and staging, promotes to prod, waits for that too, and says what to try.
@@ -114,13 +125,23 @@ impl Running {
         tell("dev and staging are healthy. Promoting to prod.");
         let promote = "/pipelines/platform/environments/prod/promote";
         self.settled("the promotion to prod", async || {
-            let asked = self.api.post(promote, &json!({"reason": "the demo's first promotion"})).await;
+            let asked = self
+                .api
+                .post(promote, &json!({"reason": "the demo's first promotion"}))
+                .await;
             Ok(asked.err().map(|error| format!("{error:#}")))
         })
         .await?;
         self.healthy("prod").await?;
-        tell(&format!("Everything is healthy, {:.1} s after the hub started.\n", self.started.elapsed().as_secs_f64()));
-        get::run(&self.api, &get::Get::all(get::Kind::Clusters, Format::Table)).await?;
+        tell(&format!(
+            "Everything is healthy, {:.1} s after the hub started.\n",
+            self.started.elapsed().as_secs_f64()
+        ));
+        get::run(
+            &self.api,
+            &get::Get::all(get::Kind::Clusters, Format::Table),
+        )
+        .await?;
         crate::output::print("\n")?;
         get::run(&self.api, &get::Get::all(get::Kind::Units, Format::Table)).await?;
         if once {
@@ -133,10 +154,14 @@ impl Running {
     async fn healthy(&self, cluster: &str) -> anyhow::Result<()> {
         self.settled(cluster, async || {
             let units = self.api.get("/units", &[("cluster", cluster)]).await?;
-            let items = units["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let items = units["items"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             // The root and the two applications that it yields.
             let expected = 3;
-            let missing = (items.len() < expected).then(|| format!("{} of {expected} units are there", items.len()));
+            let missing = (items.len() < expected)
+                .then(|| format!("{} of {expected} units are there", items.len()));
             Ok(wait::unmet(items, None).or(missing))
         })
         .await
@@ -150,9 +175,14 @@ impl Running {
     ) -> anyhow::Result<()> {
         let mut last = String::new();
         wait::on_changes(&self.api, async || {
-            let Some(reason) = unmet().await? else { return Ok(true) };
+            let Some(reason) = unmet().await? else {
+                return Ok(true);
+            };
             if self.started.elapsed() > PATIENCE {
-                bail!("{what}: not within {} s; last: {reason}", PATIENCE.as_secs());
+                bail!(
+                    "{what}: not within {} s; last: {reason}",
+                    PATIENCE.as_secs()
+                );
             }
             if reason != last {
                 tell(&format!("  {what}: {reason}"));
@@ -224,8 +254,16 @@ fn hub_config(git: &GitServer, folder: &Path) -> capstan_hub::Config {
 }
 
 /// Makes the cluster's identity and gives the configuration that its agent enrols with.
-async fn agent_config(api: &Api, hub: &RunningHub, name: &str, folder: &Path) -> anyhow::Result<capstan_agent::Config> {
-    let added = api.post("/clusters", &json!({"name": name})).await.with_context(|| format!("cluster {name}"))?;
+async fn agent_config(
+    api: &Api,
+    hub: &RunningHub,
+    name: &str,
+    folder: &Path,
+) -> anyhow::Result<capstan_agent::Config> {
+    let added = api
+        .post("/clusters", &json!({"name": name}))
+        .await
+        .with_context(|| format!("cluster {name}"))?;
     let token_file = folder.join(format!("{name}.token"));
     crate::commands::cluster::write_private(&token_file, &text(&added, "/token"))?;
     Ok(capstan_agent::Config {

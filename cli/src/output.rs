@@ -46,7 +46,11 @@ pub(crate) fn print_list(list: &Value, format: Format, columns: &[Column]) -> an
             for item in items {
                 // A unit is named by its key, which the other commands take.
                 let key = text(item, "/metadata/key");
-                let name = if key.is_empty() { text(item, "/metadata/name") } else { key };
+                let name = if key.is_empty() {
+                    text(item, "/metadata/name")
+                } else {
+                    key
+                };
                 writeln!(out, "{}/{name}", text(item, "/kind").to_lowercase())?;
             }
             print(&out)
@@ -141,7 +145,9 @@ pub(crate) fn tell(text: &str) {
 
 /// How long before `now` the time (RFC 3339) was, as kubectl shows ages. Empty where it is no time.
 pub(crate) fn age(since: &str, now: jiff::Timestamp) -> String {
-    let Ok(since) = since.parse::<jiff::Timestamp>() else { return String::new() };
+    let Ok(since) = since.parse::<jiff::Timestamp>() else {
+        return String::new();
+    };
     let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -188,7 +194,13 @@ mod tests {
 
     #[test]
     fn ages_are_short() {
-        let table = [(5, "5s"), (119, "119s"), (600, "10m"), (7200, "2h"), (200_000, "2d")];
+        let table = [
+            (5, "5s"),
+            (119, "119s"),
+            (600, "10m"),
+            (7200, "2h"),
+            (200_000, "2d"),
+        ];
         for (seconds, expect) in table {
             let now = jiff::Timestamp::from_second(seconds).unwrap();
             assert_eq!(age("1970-01-01T00:00:00Z", now), expect);

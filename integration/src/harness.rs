@@ -55,7 +55,11 @@ impl Fleet {
     ///
     /// # Errors
     /// When a part cannot be started.
-    pub async fn start(kind: ClusterKind, names: &[&str], files: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub async fn start(
+        kind: ClusterKind,
+        names: &[&str],
+        files: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("capstan-e2e-").tempdir()?;
         let repositories = folder.path().join("git");
         std::fs::create_dir(&repositories)?;
@@ -66,12 +70,24 @@ impl Fleet {
         repository.commit("first", files).await?;
         let mut clusters = BTreeMap::new();
         for name in names {
-            clusters.insert((*name).to_owned(), Cluster::start(kind, name, folder.path()).await?);
+            clusters.insert(
+                (*name).to_owned(),
+                Cluster::start(kind, name, folder.path()).await?,
+            );
         }
         let config = write_config(folder.path(), &url)?;
         let hub = Process::start(folder.path(), "hub", &["hub", "--config", &config])?;
         let api = api(&hub, folder.path()).await?;
-        let mut fleet = Self { repository, clusters, api, hub, agents: BTreeMap::new(), agent_addresses: BTreeMap::new(), _git: git, folder };
+        let mut fleet = Self {
+            repository,
+            clusters,
+            api,
+            hub,
+            agents: BTreeMap::new(),
+            agent_addresses: BTreeMap::new(),
+            _git: git,
+            folder,
+        };
         for name in names {
             fleet.enrol(name).await?;
         }
@@ -97,7 +113,10 @@ impl Fleet {
             format!("--hub=https://{hub}"),
             format!("--hub-ca={}", path(&ca)),
             format!("--token-file={}", path(&token_file)),
-            format!("--state-dir={}", path(&self.folder.path().join(format!("agent-{name}")))),
+            format!(
+                "--state-dir={}",
+                path(&self.folder.path().join(format!("agent-{name}")))
+            ),
             format!("--kubeconfig={}", path(&self.clusters[name].kubeconfig)),
         ];
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -112,8 +131,14 @@ impl Fleet {
     /// # Errors
     /// When there is no such agent, or it does not answer.
     pub async fn agent_metrics(&self, cluster: &str) -> anyhow::Result<String> {
-        let address = self.agent_addresses.get(cluster).with_context(|| format!("there is no agent of {cluster}"))?;
-        Ok(reqwest::get(format!("http://{address}/metrics")).await?.text().await?)
+        let address = self
+            .agent_addresses
+            .get(cluster)
+            .with_context(|| format!("there is no agent of {cluster}"))?;
+        Ok(reqwest::get(format!("http://{address}/metrics"))
+            .await?
+            .text()
+            .await?)
     }
 
     /// The cluster of a name.
@@ -134,9 +159,15 @@ impl Fleet {
             wait_for(&what, async || {
                 let item = self.unit(cluster, unit).await?;
                 let ready = condition(&item, "Ready");
-                let revision = item["status"]["lastAppliedRevision"].as_str().unwrap_or_default();
+                let revision = item["status"]["lastAppliedRevision"]
+                    .as_str()
+                    .unwrap_or_default();
                 let good = ready["status"] == "True" && revision.ends_with(commit);
-                Ok(if good { Ok(()) } else { Err(format!("{ready} at {revision}")) })
+                Ok(if good {
+                    Ok(())
+                } else {
+                    Err(format!("{ready} at {revision}"))
+                })
             })
             .await?;
         }
@@ -148,23 +179,41 @@ impl Fleet {
     /// # Errors
     /// When the hub does not answer.
     pub async fn unit(&self, cluster: &str, name: &str) -> anyhow::Result<Value> {
-        let query = [("cluster", cluster), ("namespace", "flux-system"), ("name", name)];
+        let query = [
+            ("cluster", cluster),
+            ("namespace", "flux-system"),
+            ("name", name),
+        ];
         let mut list = self.api.get("/units", &query).await?;
-        Ok(list["items"].as_array_mut().and_then(Vec::pop).unwrap_or_default())
+        Ok(list["items"]
+            .as_array_mut()
+            .and_then(Vec::pop)
+            .unwrap_or_default())
     }
 
     /// Waits until the unit has a condition with this type, status and a message that contains `text`.
     ///
     /// # Errors
     /// When that does not happen in time; says what was last seen.
-    pub async fn says(&self, cluster: &str, unit: &str, kind: &str, status: &str, text: &str) -> anyhow::Result<()> {
+    pub async fn says(
+        &self,
+        cluster: &str,
+        unit: &str,
+        kind: &str,
+        status: &str,
+        text: &str,
+    ) -> anyhow::Result<()> {
         let what = format!("{cluster} {unit} to say {kind}={status} {text:?}");
         wait_for(&what, async || {
             let item = self.unit(cluster, unit).await?;
             let found = condition(&item, kind);
             let message = found["message"].as_str().unwrap_or_default();
             let good = found["status"] == status && message.contains(text);
-            Ok(if good { Ok(()) } else { Err(item["status"]["conditions"].to_string()) })
+            Ok(if good {
+                Ok(())
+            } else {
+                Err(item["status"]["conditions"].to_string())
+            })
         })
         .await
     }
@@ -181,7 +230,11 @@ impl Fleet {
     }
 }
 
-fn read_below(folder: &Path, skipped: &[PathBuf], files: &mut Vec<(PathBuf, Vec<u8>)>) -> anyhow::Result<()> {
+fn read_below(
+    folder: &Path,
+    skipped: &[PathBuf],
+    files: &mut Vec<(PathBuf, Vec<u8>)>,
+) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if skipped.contains(&path) {
@@ -201,8 +254,14 @@ fn read_below(folder: &Path, skipped: &[PathBuf], files: &mut Vec<(PathBuf, Vec<
 
 /// The condition of a type; null where there is none.
 pub fn condition(item: &Value, kind: &str) -> Value {
-    let all = item["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    all.iter().find(|it| it["type"] == kind).cloned().unwrap_or_default()
+    let all = item["status"]["conditions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    all.iter()
+        .find(|it| it["type"] == kind)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Looks until `look` gives `Ok`. Its `Err` says what it saw instead; the last one is in the error.
@@ -221,7 +280,10 @@ where
             Err(error) => format!("{error:#}"),
         };
         if tokio::time::Instant::now() >= deadline {
-            anyhow::bail!("waited {} s for {what}; last seen: {seen}", PATIENCE.as_secs());
+            anyhow::bail!(
+                "waited {} s for {what}; last seen: {seen}",
+                PATIENCE.as_secs()
+            );
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -268,16 +330,25 @@ fn write_config(folder: &Path, fleet_url: &str) -> anyhow::Result<String> {
 /// The API of a hub that is starting.
 async fn api(hub: &Process, folder: &Path) -> anyhow::Result<Api> {
     let config = std::fs::read_to_string(folder.join("hub.toml"))?;
-    let listen = config.lines().find_map(|it| it.strip_prefix("api_listen = ")).context("api_listen")?;
+    let listen = config
+        .lines()
+        .find_map(|it| it.strip_prefix("api_listen = "))
+        .context("api_listen")?;
     let url = format!("http://{}", listen.trim_matches('"'));
     wait_for("the hub to answer", async || {
         if let Some(ended) = hub.ended() {
             anyhow::bail!("the hub ended: {ended}");
         }
         let token = std::fs::read_to_string(folder.join("hub/admin.token"));
-        let Ok(token) = token else { return Ok(Err("no admin token yet".to_owned())) };
+        let Ok(token) = token else {
+            return Ok(Err("no admin token yet".to_owned()));
+        };
         let api = Api::new(&url, token.trim());
-        Ok(api.get("/hub", &[]).await.map(|_| api).map_err(|error| format!("{error:#}")))
+        Ok(api
+            .get("/hub", &[])
+            .await
+            .map(|_| api)
+            .map_err(|error| format!("{error:#}")))
     })
     .await
 }

@@ -1,6 +1,10 @@
 //! The whole path, end to end, on simulated clusters: one story a test. `e2e_local.rs` tells the same stories on real ones.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test file: a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test file: a panic is the report"
+)]
 
 #[path = "e2e/stories.rs"]
 mod stories;

@@ -1,6 +1,10 @@
 //! The whole path, end to end, on real control planes: the stories of `e2e.rs`.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test file: a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test file: a panic is the report"
+)]
 
 #[path = "e2e/real.rs"]
 mod real;

@@ -59,7 +59,8 @@ fn one(
     let file = object.origin.file.clone();
     let line = Some(object.origin.line).filter(|it| *it > 0);
     let at = |message: String| {
-        let problem = Problem::error(message).about(format!("{}/{}", object.id.gvk.kind, object.id.name));
+        let problem =
+            Problem::error(message).about(format!("{}/{}", object.id.gvk.kind, object.id.name));
         problem.in_file(&file, line)
     };
     let mut value = parse(&object.yaml).map_err(|it| at(it.to_string()))?;
@@ -119,7 +120,11 @@ impl Substitution {
     }
 
     fn replace(&self, text: &str) -> Result<String, String> {
-        let lookup = |name: &str| self.variables.get(name).map(|it| Cow::Borrowed(it.as_str()));
+        let lookup = |name: &str| {
+            self.variables
+                .get(name)
+                .map(|it| Cow::Borrowed(it.as_str()))
+        };
         let replaced = capstan_envsubst::substitute(text, Unset::Refuse, lookup);
         replaced.map(|it| it.text).map_err(|it| it.to_string())
     }

@@ -23,11 +23,11 @@ mod yaml;
 pub mod tree {
     pub use capstan_kustomize::{Entry, Hash, MemoryTree, Tree, TreeError};
 }
-pub use tree::{Tree, TreeError};
 pub use cluster::{
     ClusterInput, PinnedTree, RenderedCluster, RootUnit, UnitOutcome, render_cluster,
 };
 pub use fleet::{Fleet, parse_fleet};
 pub use memo::Memo;
 pub use problem::{Level, Problem};
+pub use tree::{Tree, TreeError};
 pub use unit::{RenderedEntry, RenderedUnit};

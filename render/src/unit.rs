@@ -170,11 +170,7 @@ fn take(
     built: Built,
     seen: &mut BTreeSet<ObjectKey>,
 ) -> Result<Taken, Problem> {
-    let Built {
-        value,
-        file,
-        line,
-    } = built;
+    let Built { value, file, line } = built;
     let at = |problem: Problem| {
         if file.is_empty() {
             problem

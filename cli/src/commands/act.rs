@@ -73,7 +73,12 @@ pub(crate) struct Freeze {
 /// Asks for `verb` on a unit.
 pub(crate) async fn on_unit(api: &Api, verb: &str, args: &OnUnit) -> anyhow::Result<()> {
     let unit = unit_path(&args.unit)?;
-    let answer = api.post(&format!("/units/{unit}/{verb}"), &json!({"reason": args.reason})).await?;
+    let answer = api
+        .post(
+            &format!("/units/{unit}/{verb}"),
+            &json!({"reason": args.reason}),
+        )
+        .await?;
     output::tell(&text(&answer, "/message"));
     Ok(())
 }
@@ -97,8 +102,16 @@ pub(crate) async fn promote(api: &Api, args: &Promote) -> anyhow::Result<()> {
 }
 
 /// Asks for `verb` on an environment, with what else the request says.
-pub(crate) async fn on_environment(api: &Api, verb: &str, args: &OnEnvironment, more: Value) -> anyhow::Result<()> {
-    let path = format!("/pipelines/{}/environments/{}/{verb}", args.pipeline, args.environment);
+pub(crate) async fn on_environment(
+    api: &Api,
+    verb: &str,
+    args: &OnEnvironment,
+    more: Value,
+) -> anyhow::Result<()> {
+    let path = format!(
+        "/pipelines/{}/environments/{}/{verb}",
+        args.pipeline, args.environment
+    );
     let mut body = more;
     body["reason"] = json!(args.reason);
     let answer = api.post(&path, &body).await?;
@@ -109,7 +122,9 @@ pub(crate) async fn on_environment(api: &Api, verb: &str, args: &OnEnvironment, 
 /// Stops pins from moving, or lets them move again.
 pub(crate) async fn freeze(api: &Api, args: &Freeze) -> anyhow::Result<()> {
     let path = if args.lift { "/unfreeze" } else { "/freeze" };
-    let answer = api.post(path, &json!({"scope": args.scope, "reason": args.reason})).await?;
+    let answer = api
+        .post(path, &json!({"scope": args.scope, "reason": args.reason}))
+        .await?;
     output::tell(&text(&answer, "/message"));
     Ok(())
 }

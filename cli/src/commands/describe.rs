@@ -43,7 +43,8 @@ pub(crate) async fn run(api: &Api, args: &Describe) -> anyhow::Result<()> {
                 "{}  {}/{}  {}",
                 text(it, "/status/health"),
                 text(it, "/spec/kind"),
-                text(it, "/metadata/name"), text(it, "/status/conditions/0/message")
+                text(it, "/metadata/name"),
+                text(it, "/status/conditions/0/message")
             )
         }));
     }

@@ -41,12 +41,22 @@ pub(crate) async fn run(api: &Api, args: &Diff) -> anyhow::Result<bool> {
 /// What to ask for.
 async fn paths(api: &Api, name: Option<&str>) -> anyhow::Result<Vec<String>> {
     if let Some(name) = name {
-        let kind = if name.contains('/') { "units" } else { "clusters" };
+        let kind = if name.contains('/') {
+            "units"
+        } else {
+            "clusters"
+        };
         return Ok(vec![format!("/{kind}/{name}/diff")]);
     }
     let clusters = api.get("/clusters", &[]).await?;
-    let names = clusters["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(names.iter().map(|it| format!("/clusters/{}/diff", text(it, "/metadata/name"))).collect())
+    let names = clusters["items"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    Ok(names
+        .iter()
+        .map(|it| format!("/clusters/{}/diff", text(it, "/metadata/name")))
+        .collect())
 }
 
 fn shown(item: &Value) -> String {

@@ -32,9 +32,7 @@ const COLUMNS: &[Column] = &[
     Column {
         title: "AGE",
         wide: false,
-        cell: |it| {
-            age(&text(it, "/time"), jiff::Timestamp::now())
-        },
+        cell: |it| age(&text(it, "/time"), jiff::Timestamp::now()),
     },
     Column {
         title: "TYPE",

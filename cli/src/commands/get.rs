@@ -39,7 +39,16 @@ pub(crate) struct Get {
 impl Get {
     /// All of a kind.
     pub(crate) fn all(kind: Kind, output: Format) -> Self {
-        Self { kind, name: None, cluster: None, unit: None, namespace: None, environment: None, output, watch: false }
+        Self {
+            kind,
+            name: None,
+            cluster: None,
+            unit: None,
+            namespace: None,
+            environment: None,
+            output,
+            watch: false,
+        }
     }
 }
 
@@ -128,7 +137,8 @@ const CLUSTERS: &[Column] = &[
     column("UNITS", |it| {
         format!(
             "{}/{}",
-            number(it, "/status/unitsReady"), number(it, "/status/units")
+            number(it, "/status/unitsReady"),
+            number(it, "/status/units")
         )
     }),
     column("REVISION", |it| short(&text(it, "/status/revision"))),
@@ -152,7 +162,8 @@ const UNITS: &[Column] = &[
     column("OBJECTS", |it| {
         format!(
             "{}/{}",
-            number(it, "/status/objectsReady"), number(it, "/status/objects")
+            number(it, "/status/objectsReady"),
+            number(it, "/status/objects")
         )
     }),
     wide("DRIFTED", |it| number(it, "/status/drifted")),
@@ -215,8 +226,7 @@ fn number(item: &Value, pointer: &str) -> String {
 }
 
 fn environments(item: &Value) -> String {
-    let list = item
-        .pointer("/spec/environments").and_then(Value::as_array);
+    let list = item.pointer("/spec/environments").and_then(Value::as_array);
     let names: Vec<&str> = list
         .into_iter()
         .flatten()

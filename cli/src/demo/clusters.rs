@@ -24,23 +24,31 @@ impl Clusters {
     pub(super) async fn start(kind: Kind, names: &[&str], folder: &Path) -> anyhow::Result<Self> {
         let kubeconfig = |name: &str, text: &str| {
             let file = folder.join(format!("{name}.kubeconfig"));
-            crate::commands::cluster::write_private(&file, text).with_context(|| file.display().to_string())
+            crate::commands::cluster::write_private(&file, text)
+                .with_context(|| file.display().to_string())
         };
         match kind {
             Kind::Sim => {
                 let mut clusters = Vec::new();
                 for name in names {
-                    let options = SimOptions { name: (*name).to_owned(), ..SimOptions::default() };
+                    let options = SimOptions {
+                        name: (*name).to_owned(),
+                        ..SimOptions::default()
+                    };
                     let cluster = SimCluster::start(options)?;
                     kubeconfig(name, &cluster.kubeconfig())?;
                     clusters.push(cluster);
                 }
-                Ok(Self::Sim { _clusters: clusters })
+                Ok(Self::Sim {
+                    _clusters: clusters,
+                })
             }
             Kind::Local => {
                 let mut clusters = Vec::new();
                 for name in names {
-                    tell(&format!("  {name}: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok"));
+                    tell(&format!(
+                        "  {name}: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok"
+                    ));
                     let cluster = LocalCluster::start(LocalOptions::full(name)?).await?;
                     kubeconfig(name, &cluster.kubeconfig())?;
                     clusters.push(cluster);
@@ -64,13 +72,18 @@ impl Clusters {
         names: &[&str],
         kubeconfig: &impl Fn(&str, &str) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Self::Kind { names: started } = self else { return Ok(()) };
+        let Self::Kind { names: started } = self else {
+            return Ok(());
+        };
         for name in names {
             let cluster = format!("capstan-{name}");
             tell(&format!("  {cluster}: kind create cluster"));
             kind(&["create", "cluster", "--name", &cluster, "--wait", "120s"]).await?;
             started.push(cluster.clone());
-            kubeconfig(name, &kind(&["get", "kubeconfig", "--name", &cluster]).await?)?;
+            kubeconfig(
+                name,
+                &kind(&["get", "kubeconfig", "--name", &cluster]).await?,
+            )?;
         }
         Ok(())
     }
@@ -96,10 +109,19 @@ impl Clusters {
 }
 
 async fn kind(args: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new("kind").args(args).stdin(Stdio::null()).output().await;
-    let output = output.context("kind: not found; install it and Docker, or use --clusters sim or local")?;
+    let output = Command::new("kind")
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .await;
+    let output =
+        output.context("kind: not found; install it and Docker, or use --clusters sim or local")?;
     if !output.status.success() {
-        bail!("kind {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "kind {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -16,7 +16,11 @@ pub struct Api {
 impl Api {
     /// A client of the hub at `url`.
     pub fn new(url: &str, token: &str) -> Self {
-        Self { http: reqwest::Client::new(), url: url.to_owned(), token: token.to_owned() }
+        Self {
+            http: reqwest::Client::new(),
+            url: url.to_owned(),
+            token: token.to_owned(),
+        }
     }
 
     /// Reads.
@@ -24,7 +28,10 @@ impl Api {
     /// # Errors
     /// When the hub does not answer or refuses; its words are in the error.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-        let request = self.http.get(format!("{}/api/v1{path}", self.url)).query(query);
+        let request = self
+            .http
+            .get(format!("{}/api/v1{path}", self.url))
+            .query(query);
         self.send(request).await
     }
 
@@ -33,7 +40,10 @@ impl Api {
     /// # Errors
     /// When the hub does not answer or refuses; its words are in the error.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.http.post(format!("{}/api/v1{path}", self.url)).json(body);
+        let request = self
+            .http
+            .post(format!("{}/api/v1{path}", self.url))
+            .json(body);
         self.send(request).await
     }
 
@@ -42,12 +52,19 @@ impl Api {
     /// # Errors
     /// When the hub does not answer.
     pub async fn text(&self, path: &str) -> anyhow::Result<String> {
-        let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let request = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .bearer_auth(&self.token);
         Ok(request.send().await?.text().await?)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-        let answer = request.bearer_auth(&self.token).send().await.context("the hub does not answer")?;
+        let answer = request
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .context("the hub does not answer")?;
         let status = answer.status();
         let text = answer.text().await?;
         if !status.is_success() {

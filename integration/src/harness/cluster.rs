@@ -7,7 +7,10 @@ use capstan_playground::{
     local::{LocalCluster, LocalOptions},
     sim::{SimCluster, SimOptions},
 };
-use kube::{Client, Config, config::{KubeConfigOptions, Kubeconfig}};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use serde_json::Value;
 
 use super::wait_for;
@@ -41,17 +44,29 @@ impl Cluster {
         let (mut sim, mut local) = (None, None);
         let text = match kind {
             ClusterKind::Sim => {
-                let options = SimOptions { name: name.to_owned(), ..SimOptions::default() };
+                let options = SimOptions {
+                    name: name.to_owned(),
+                    ..SimOptions::default()
+                };
                 sim.insert(SimCluster::start(options)?).kubeconfig()
             }
-            ClusterKind::Local => {
-                local.insert(LocalCluster::start(LocalOptions::full(name)?).await?).kubeconfig()
-            }
+            ClusterKind::Local => local
+                .insert(LocalCluster::start(LocalOptions::full(name)?).await?)
+                .kubeconfig(),
         };
         let kubeconfig = folder.join(format!("{name}.kubeconfig"));
         std::fs::write(&kubeconfig, &text)?;
-        let config = Config::from_custom_kubeconfig(Kubeconfig::from_yaml(&text)?, &KubeConfigOptions::default()).await?;
-        Ok(Self { kubeconfig, client: Client::try_from(config)?, sim, local })
+        let config = Config::from_custom_kubeconfig(
+            Kubeconfig::from_yaml(&text)?,
+            &KubeConfigOptions::default(),
+        )
+        .await?;
+        Ok(Self {
+            kubeconfig,
+            client: Client::try_from(config)?,
+            sim,
+            local,
+        })
     }
 
     /// The object at a path such as `/api/v1/namespaces/shop/configmaps/app`; nothing where there is none.
@@ -67,12 +82,12 @@ impl Cluster {
         }
     }
 
-    /// Changes the object at `path` by a merge patch, as a person with kubectl would.
+    /// Changes the object at `path` by a merge patch, as somebody who is not kubectl would: what kubectl changes is taken over whole, as Flux does.
     ///
     /// # Errors
     /// When the API server does not answer or refuses.
     pub async fn patch(&self, path: &str, patch: &Value) -> anyhow::Result<Value> {
-        let request = http::Request::patch(format!("{path}?fieldManager=kubectl-edit"))
+        let request = http::Request::patch(format!("{path}?fieldManager=edited-by-hand"))
             .header("content-type", "application/merge-patch+json")
             .body(patch.to_string().into_bytes())?;
         Ok(self.client.request(request).await?)
@@ -118,7 +133,11 @@ impl Cluster {
         wait_for(&format!("{path} to show {pointer}={expect}"), async || {
             let object = self.get(path).await?.unwrap_or_default();
             let found = object.pointer(pointer).cloned().unwrap_or_default();
-            Ok(if found == *expect { Ok(()) } else { Err(found.to_string()) })
+            Ok(if found == *expect {
+                Ok(())
+            } else {
+                Err(found.to_string())
+            })
         })
         .await
     }

@@ -53,7 +53,10 @@ impl Process {
 
     /// Its number, for what `/proc` says of it.
     pub fn pid(&self) -> u32 {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+        self.child
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .id()
     }
 
     /// How it ended with the end of its log; nothing while it runs.
@@ -97,6 +100,8 @@ fn spawn(args: &[String], log: &Path) -> anyhow::Result<Child> {
 fn program() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folders = test.ancestors().skip(1).take(2);
-    let found = folders.map(|it| it.join("capstan-process")).find(|it| it.is_file());
+    let found = folders
+        .map(|it| it.join("capstan-process"))
+        .find(|it| it.is_file());
     found.context("capstan-process is not beside the test; build it with `cargo build -p capstan-integration`")
 }

@@ -20,7 +20,9 @@ const PIPELINE: &str = "apiVersion: capstan.dev/v1alpha1\nkind: Pipeline\nmetada
 const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
 
 fn cluster(name: &str, more_labels: &str) -> String {
-    format!("apiVersion: capstan.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: {name}, labels: {{env: {name}{more_labels}}}}}\n")
+    format!(
+        "apiVersion: capstan.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: {name}, labels: {{env: {name}{more_labels}}}}}\n"
+    )
 }
 
 fn kustomization(name: &str, path: &str) -> String {
@@ -32,21 +34,29 @@ fn kustomization(name: &str, path: &str) -> String {
 }
 
 fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{value: {value:?}}}\n")
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{value: {value:?}}}\n"
+    )
 }
 
 /// A repository for the clusters: each has the unit `apps` over `apps/`, which has one ConfigMap.
 fn files(clusters: &[&str], pipeline: bool) -> Vec<(String, String)> {
     let mut files = vec![
         ("fleet/placement.yaml".to_owned(), PLACEMENT.to_owned()),
-        ("apps/app.yaml".to_owned(), format!("{NAMESPACE}---\n{}", config_map("app", "1"))),
+        (
+            "apps/app.yaml".to_owned(),
+            format!("{NAMESPACE}---\n{}", config_map("app", "1")),
+        ),
     ];
     if pipeline {
         files.push(("fleet/pipeline.yaml".to_owned(), PIPELINE.to_owned()));
     }
     for name in clusters {
         files.push((format!("fleet/{name}.yaml"), cluster(name, "")));
-        files.push((format!("clusters/{name}/apps.yaml"), kustomization("apps", "./apps")));
+        files.push((
+            format!("clusters/{name}/apps.yaml"),
+            kustomization("apps", "./apps"),
+        ));
     }
     files
 }
@@ -55,16 +65,29 @@ async fn start(kind: ClusterKind, clusters: &[&str], pipeline: bool) -> anyhow::
     start_with(kind, clusters, files(clusters, pipeline)).await
 }
 
-async fn start_with(kind: ClusterKind, clusters: &[&str], files: Vec<(String, String)>) -> anyhow::Result<Fleet> {
-    let files: Vec<(&str, &str)> = files.iter().map(|it| (it.0.as_str(), it.1.as_str())).collect();
+async fn start_with(
+    kind: ClusterKind,
+    clusters: &[&str],
+    files: Vec<(String, String)>,
+) -> anyhow::Result<Fleet> {
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|it| (it.0.as_str(), it.1.as_str()))
+        .collect();
     Fleet::start(kind, clusters, &files).await
 }
 
 async fn value_is(fleet: &Fleet, cluster: &str, value: &str) -> anyhow::Result<()> {
-    fleet.cluster(cluster).shows(APP, "/data/value", &json!(value)).await.context(cluster.to_owned())
+    fleet
+        .cluster(cluster)
+        .shows(APP, "/data/value", &json!(value))
+        .await
+        .context(cluster.to_owned())
 }
 
-pub(crate) async fn a_commit_reaches_dev_and_moves_on_when_promoted(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_commit_reaches_dev_and_moves_on_when_promoted(
+    kind: ClusterKind,
+) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev", "staging", "prod"], true).await?;
     let promote = "/pipelines/platform/environments/prod/promote";
     value_is(&fleet, "staging", "1").await?;
@@ -76,11 +99,22 @@ pub(crate) async fn a_commit_reaches_dev_and_moves_on_when_promoted(kind: Cluste
     value_is(&fleet, "prod", "1").await?;
     fleet.healthy("prod", &["flux-system", "apps"], "").await?;
 
-    let second = fleet.repository.commit("second", &[("apps/app.yaml", &format!("{NAMESPACE}---\n{}", config_map("app", "2")))]).await?;
+    let second = fleet
+        .repository
+        .commit(
+            "second",
+            &[(
+                "apps/app.yaml",
+                &format!("{NAMESPACE}---\n{}", config_map("app", "2")),
+            )],
+        )
+        .await?;
     value_is(&fleet, "dev", "2").await?;
     value_is(&fleet, "staging", "2").await?;
     fleet.healthy("staging", &["apps"], &second).await?;
-    value_is(&fleet, "prod", "1").await.context("prod waits for a promotion")?;
+    value_is(&fleet, "prod", "1")
+        .await
+        .context("prod waits for a promotion")?;
 
     wait_for("the second promotion", async || {
         let asked = fleet.api.post(promote, &json!({"reason": "second"})).await;
@@ -91,60 +125,122 @@ pub(crate) async fn a_commit_reaches_dev_and_moves_on_when_promoted(kind: Cluste
     fleet.healthy("prod", &["apps"], &second).await?;
 
     let rollback = "/pipelines/platform/environments/prod/rollback";
-    fleet.api.post(rollback, &json!({"reason": "a test"})).await?;
+    fleet
+        .api
+        .post(rollback, &json!({"reason": "a test"}))
+        .await?;
     value_is(&fleet, "prod", "1").await?;
     value_is(&fleet, "dev", "2").await?;
     let audit = fleet.api.get("/audit", &[]).await?.to_string();
-    ensure!(audit.contains("rollback") && audit.contains("a test"), "no audit record of the rollback: {audit}");
+    ensure!(
+        audit.contains("rollback") && audit.contains("a test"),
+        "no audit record of the rollback: {audit}"
+    );
     Ok(())
 }
 
-pub(crate) async fn without_a_pipeline_a_commit_reaches_every_cluster(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn without_a_pipeline_a_commit_reaches_every_cluster(
+    kind: ClusterKind,
+) -> anyhow::Result<()> {
     let names = ["dev", "staging", "prod"];
     let fleet = start(kind, &names, false).await?;
     for name in names {
         value_is(&fleet, name, "1").await?;
     }
-    let second = fleet.repository.commit("second", &[("apps/app.yaml", &format!("{NAMESPACE}---\n{}", config_map("app", "2")))]).await?;
+    let second = fleet
+        .repository
+        .commit(
+            "second",
+            &[(
+                "apps/app.yaml",
+                &format!("{NAMESPACE}---\n{}", config_map("app", "2")),
+            )],
+        )
+        .await?;
     for name in names {
         value_is(&fleet, name, "2").await?;
-        fleet.healthy(name, &["flux-system", "apps"], &second).await?;
+        fleet
+            .healthy(name, &["flux-system", "apps"], &second)
+            .await?;
     }
     Ok(())
 }
 
 pub(crate) async fn a_broken_manifest_stops_only_its_unit(kind: ClusterKind) -> anyhow::Result<()> {
     let mut files = files(&["dev"], false);
-    files.push(("clusters/dev/other.yaml".into(), kustomization("other", "./other")));
+    files.push((
+        "clusters/dev/other.yaml".into(),
+        kustomization("other", "./other"),
+    ));
     files.push(("other/extra.yaml".into(), config_map("extra", "1")));
     let fleet = start_with(kind, &["dev"], files).await?;
     value_is(&fleet, "dev", "1").await?;
-    fleet.cluster("dev").shows(EXTRA, "/data/value", &json!("1")).await?;
+    fleet
+        .cluster("dev")
+        .shows(EXTRA, "/data/value", &json!("1"))
+        .await?;
 
     let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [extra\n";
     let good = format!("{NAMESPACE}---\n{}", config_map("app", "2"));
-    fleet.repository.commit("broken", &[("other/extra.yaml", broken), ("apps/app.yaml", &good)]).await?;
+    fleet
+        .repository
+        .commit(
+            "broken",
+            &[("other/extra.yaml", broken), ("apps/app.yaml", &good)],
+        )
+        .await?;
     value_is(&fleet, "dev", "2").await?;
-    fleet.says("dev", "other", "Ready", "False", "other/extra.yaml:").await?;
-    let kept = fleet.cluster("dev").get(EXTRA).await?.context("the last good state is kept")?;
+    fleet
+        .says("dev", "other", "Ready", "False", "other/extra.yaml:")
+        .await?;
+    let kept = fleet
+        .cluster("dev")
+        .get(EXTRA)
+        .await?
+        .context("the last good state is kept")?;
     ensure!(kept["data"]["value"] == "1", "{kept}");
 
     // What is kept is still corrected.
-    fleet.cluster("dev").patch(EXTRA, &json!({"data": {"value": "by hand"}})).await?;
-    fleet.cluster("dev").shows(EXTRA, "/data/value", &json!("1")).await
+    fleet
+        .cluster("dev")
+        .patch(EXTRA, &json!({"data": {"value": "by hand"}}))
+        .await?;
+    fleet
+        .cluster("dev")
+        .shows(EXTRA, "/data/value", &json!("1"))
+        .await
 }
 
-pub(crate) async fn a_hand_edit_is_put_back_and_its_author_named(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_hand_edit_is_put_back_and_its_author_named(
+    kind: ClusterKind,
+) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev"], false).await?;
     value_is(&fleet, "dev", "1").await?;
     fleet.healthy("dev", &["apps"], "").await?;
-    fleet.cluster("dev").patch(APP, &json!({"data": {"value": "by hand"}, "metadata": {"labels": {"mine": "kept"}}})).await?;
+    fleet
+        .cluster("dev")
+        .patch(
+            APP,
+            &json!({"data": {"value": "by hand"}, "metadata": {"labels": {"mine": "kept"}}}),
+        )
+        .await?;
     value_is(&fleet, "dev", "1").await?;
     let object = fleet.cluster("dev").get(APP).await?.context("app")?;
-    ensure!(object["metadata"]["labels"]["mine"] == "kept", "a field that we do not declare is left alone: {object}");
+    ensure!(
+        object["metadata"]["labels"]["mine"] == "kept",
+        "a field that we do not declare is left alone: {object}"
+    );
     wait_for("an event that names who changed it", async || {
-        let events = fleet.api.get("/events", &[("cluster", "dev")]).await?.to_string();
-        Ok(if events.contains("kubectl-edit") { Ok(()) } else { Err(events) })
+        let events = fleet
+            .api
+            .get("/events", &[("cluster", "dev")])
+            .await?
+            .to_string();
+        Ok(if events.contains("edited-by-hand") {
+            Ok(())
+        } else {
+            Err(events)
+        })
     })
     .await?;
     fleet.cluster("dev").delete(APP).await?;
@@ -155,30 +251,57 @@ pub(crate) async fn a_removed_file_is_pruned(kind: ClusterKind) -> anyhow::Resul
     let mut files = files(&["dev"], false);
     files.push(("apps/extra.yaml".into(), config_map("extra", "1")));
     let fleet = start_with(kind, &["dev"], files).await?;
-    fleet.cluster("dev").shows(EXTRA, "/data/value", &json!("1")).await?;
+    fleet
+        .cluster("dev")
+        .shows(EXTRA, "/data/value", &json!("1"))
+        .await?;
     fleet.healthy("dev", &["apps"], "").await?;
-    let removed = fleet.repository.remove("remove", &["apps/extra.yaml"]).await?;
+    let removed = fleet
+        .repository
+        .remove("remove", &["apps/extra.yaml"])
+        .await?;
     fleet.cluster("dev").gone(EXTRA).await?;
     fleet.healthy("dev", &["apps"], &removed).await?;
     value_is(&fleet, "dev", "1").await
 }
 
-pub(crate) async fn an_emptied_folder_waits_for_a_confirmation(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn an_emptied_folder_waits_for_a_confirmation(
+    kind: ClusterKind,
+) -> anyhow::Result<()> {
     let mut files = files(&["dev"], false);
-    files.push(("clusters/dev/other.yaml".into(), kustomization("other", "./other")));
+    files.push((
+        "clusters/dev/other.yaml".into(),
+        kustomization("other", "./other"),
+    ));
     files.push(("other/extra.yaml".into(), config_map("extra", "1")));
     let fleet = start_with(kind, &["dev"], files).await?;
-    fleet.cluster("dev").shows(EXTRA, "/data/value", &json!("1")).await?;
+    fleet
+        .cluster("dev")
+        .shows(EXTRA, "/data/value", &json!("1"))
+        .await?;
     fleet.healthy("dev", &["other"], "").await?;
-    fleet.repository.commit("keep the folder", &[("other/README.md", "empty")]).await?;
-    fleet.repository.remove("empty", &["other/extra.yaml"]).await?;
+    fleet
+        .repository
+        .commit("keep the folder", &[("other/README.md", "empty")])
+        .await?;
+    fleet
+        .repository
+        .remove("empty", &["other/extra.yaml"])
+        .await?;
     wait_for("the fuse", async || {
         let unit = fleet.unit("dev", "other").await?;
         let waiting = condition(&unit, "AwaitingConfirmation");
-        Ok(if waiting["status"] == "True" { Ok(()) } else { Err(unit["status"].to_string()) })
+        Ok(if waiting["status"] == "True" {
+            Ok(())
+        } else {
+            Err(unit["status"].to_string())
+        })
     })
     .await?;
-    ensure!(fleet.cluster("dev").get(EXTRA).await?.is_some(), "the fuse holds");
+    ensure!(
+        fleet.cluster("dev").get(EXTRA).await?.is_some(),
+        "the fuse holds"
+    );
     let approve = "/units/dev/Kustomization/flux-system/other/approve";
     fleet.api.post(approve, &json!({"reason": "meant"})).await?;
     fleet.cluster("dev").gone(EXTRA).await
@@ -203,9 +326,24 @@ pub(crate) async fn a_killed_hub_changes_nothing(kind: ClusterKind) -> anyhow::R
     for name in ["dev", "prod"] {
         fleet.healthy(name, &["flux-system", "apps"], "").await?;
     }
-    ensure!(resource_version(&fleet, "dev").await? == before, "the same commit was applied twice");
-    ensure!(self::generation(&fleet, "dev").await? == generation, "the same commit made another generation");
-    fleet.repository.commit("second", &[("apps/app.yaml", &format!("{NAMESPACE}---\n{}", config_map("app", "2")))]).await?;
+    ensure!(
+        resource_version(&fleet, "dev").await? == before,
+        "the same commit was applied twice"
+    );
+    ensure!(
+        self::generation(&fleet, "dev").await? == generation,
+        "the same commit made another generation"
+    );
+    fleet
+        .repository
+        .commit(
+            "second",
+            &[(
+                "apps/app.yaml",
+                &format!("{NAMESPACE}---\n{}", config_map("app", "2")),
+            )],
+        )
+        .await?;
     value_is(&fleet, "dev", "2").await?;
     value_is(&fleet, "prod", "2").await
 }
@@ -223,9 +361,15 @@ pub(crate) async fn a_killed_agent_loses_nothing(kind: ClusterKind) -> anyhow::R
     for round in 0..5 {
         let path = format!("apps/round-{round}.yaml");
         let name = format!("round-{round}");
-        fleet.repository.commit("add", &[(&path, &config_map(&name, "1"))]).await?;
+        fleet
+            .repository
+            .commit("add", &[(&path, &config_map(&name, "1"))])
+            .await?;
         let object = format!("/api/v1/namespaces/shop/configmaps/{name}");
-        fleet.cluster("dev").shows(&object, "/data/value", &json!("1")).await?;
+        fleet
+            .cluster("dev")
+            .shows(&object, "/data/value", &json!("1"))
+            .await?;
         agent.kill()?;
         agent.restart()?;
         fleet.repository.remove("remove", &[&path]).await?;
@@ -234,28 +378,46 @@ pub(crate) async fn a_killed_agent_loses_nothing(kind: ClusterKind) -> anyhow::R
     fleet.healthy("dev", &["apps"], "").await
 }
 
-pub(crate) async fn drift_is_corrected_while_the_hub_is_away(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn drift_is_corrected_while_the_hub_is_away(
+    kind: ClusterKind,
+) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev"], false).await?;
     value_is(&fleet, "dev", "1").await?;
     fleet.healthy("dev", &["apps"], "").await?;
     fleet.hub.kill()?;
-    fleet.cluster("dev").patch(APP, &json!({"data": {"value": "by hand"}})).await?;
+    fleet
+        .cluster("dev")
+        .patch(APP, &json!({"data": {"value": "by hand"}}))
+        .await?;
     value_is(&fleet, "dev", "1").await?;
     // Also after a restart of its own, with nobody to ask.
     fleet.agents["dev"].kill()?;
-    fleet.cluster("dev").patch(APP, &json!({"data": {"value": "again"}})).await?;
+    fleet
+        .cluster("dev")
+        .patch(APP, &json!({"data": {"value": "again"}}))
+        .await?;
     fleet.agents["dev"].restart()?;
     value_is(&fleet, "dev", "1").await?;
     fleet.hub.restart()?;
     fleet.healthy("dev", &["apps"], "").await
 }
 
-pub(crate) async fn a_cluster_that_leaves_its_placement_keeps_its_objects(kind: ClusterKind) -> anyhow::Result<()> {
+pub(crate) async fn a_cluster_that_leaves_its_placement_keeps_its_objects(
+    kind: ClusterKind,
+) -> anyhow::Result<()> {
     let fleet = start(kind, &["dev"], false).await?;
     value_is(&fleet, "dev", "1").await?;
     fleet.healthy("dev", &["flux-system", "apps"], "").await?;
-    fleet.repository.commit("leave", &[("fleet/dev.yaml", &cluster("dev", ", left: \"yes\""))]).await?;
-    fleet.says("dev", "flux-system", "Ready", "False", "").await?;
+    fleet
+        .repository
+        .commit(
+            "leave",
+            &[("fleet/dev.yaml", &cluster("dev", ", left: \"yes\""))],
+        )
+        .await?;
+    fleet
+        .says("dev", "flux-system", "Ready", "False", "")
+        .await?;
     let kept = never("a deletion", Duration::from_secs(3), async || {
         let there = fleet.cluster("dev").get(APP).await?.is_some();
         Ok((!there).then(|| "the object is gone".to_owned()))
@@ -267,26 +429,56 @@ pub(crate) async fn planted_secrets_are_nowhere(kind: ClusterKind) -> anyhow::Re
     const CANARY: &str = "c4n4ry-8f1b2d77";
     let encoded = base64(CANARY);
     let mut files = files(&["dev"], false);
-    let secret = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\nstringData: {{password: {CANARY}}}\n");
+    let secret = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\nstringData: {{password: {CANARY}}}\n"
+    );
     files.push(("apps/secret.yaml".into(), secret));
     let fleet = start_with(kind, &["dev"], files).await?;
     let path = "/api/v1/namespaces/shop/secrets/s";
-    fleet.cluster("dev").shows(path, "/data/password", &json!(encoded)).await?;
+    fleet
+        .cluster("dev")
+        .shows(path, "/data/password", &json!(encoded))
+        .await?;
     fleet.healthy("dev", &["apps"], "").await?;
     // A change by hand and a broken version make diffs and errors, where a value could slip out.
-    fleet.cluster("dev").patch(path, &json!({"data": {"password": "aGFuZA=="}})).await?;
-    fleet.cluster("dev").shows(path, "/data/password", &json!(encoded)).await?;
-    let broken = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\nstringData: {{password: {{{CANARY}: 1}}}}\nimmutable: [{CANARY}]\n");
-    fleet.repository.commit("broken", &[("apps/secret.yaml", &broken)]).await?;
+    fleet
+        .cluster("dev")
+        .patch(path, &json!({"data": {"password": "aGFuZA=="}}))
+        .await?;
+    fleet
+        .cluster("dev")
+        .shows(path, "/data/password", &json!(encoded))
+        .await?;
+    let broken = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\nstringData: {{password: {{{CANARY}: 1}}}}\nimmutable: [{CANARY}]\n"
+    );
+    fleet
+        .repository
+        .commit("broken", &[("apps/secret.yaml", &broken)])
+        .await?;
     wait_for("the broken Secret to be refused", async || {
         let unit = fleet.unit("dev", "apps").await?;
         let ready = condition(&unit, "Ready");
-        Ok(if ready["status"] == "False" { Ok(()) } else { Err(ready.to_string()) })
+        Ok(if ready["status"] == "False" {
+            Ok(())
+        } else {
+            Err(ready.to_string())
+        })
     })
     .await?;
 
     let mut places = fleet.written()?;
-    for path in ["/clusters", "/units", "/objects", "/events", "/audit", "/pipelines", "/sources", "/clusters/dev/diff", "/hub"] {
+    for path in [
+        "/clusters",
+        "/units",
+        "/objects",
+        "/events",
+        "/audit",
+        "/pipelines",
+        "/sources",
+        "/clusters/dev/diff",
+        "/hub",
+    ] {
         let text = fleet.api.text(&format!("/api/v1{path}")).await?;
         places.push((path.into(), text.into_bytes()));
     }
@@ -294,7 +486,9 @@ pub(crate) async fn planted_secrets_are_nowhere(kind: ClusterKind) -> anyhow::Re
     for (place, content) in places {
         for needle in [CANARY, encoded.as_str()] {
             // The mirror holds what was pushed to Git, packed; everything else must not have it in any form.
-            let found = content.windows(needle.len()).any(|it| it == needle.as_bytes());
+            let found = content
+                .windows(needle.len())
+                .any(|it| it == needle.as_bytes());
             if found {
                 bail!("a secret value is in {}", place.display());
             }
@@ -307,10 +501,15 @@ fn base64(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for chunk in text.as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0u32, |all, it| all << 8 | u32::from(*it)) << (8 * (3 - chunk.len()));
+        let bits =
+            chunk.iter().fold(0u32, |all, it| all << 8 | u32::from(*it)) << (8 * (3 - chunk.len()));
         for at in 0..4 {
             let digit = DIGITS[(bits >> (18 - 6 * at) & 63) as usize];
-            out.push(if at <= chunk.len() { char::from(digit) } else { '=' });
+            out.push(if at <= chunk.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
         }
     }
     out

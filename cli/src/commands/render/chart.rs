@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use capstan_helm::{Chart, Files, HelmVersion, Now, Secret, TemplateOptions, TextOptions, Values, template};
+use capstan_helm::{
+    Chart, Files, HelmVersion, Now, Secret, TemplateOptions, TextOptions, Values, template,
+};
 
 use super::ChartFlags;
 
@@ -38,18 +40,36 @@ pub(super) fn load(path: &Path, root: &Path) -> anyhow::Result<Chart> {
 }
 
 /// The files below `folder`, by path. Links are followed as Helm follows them, but not out of `root`.
-fn read_below(folder: &Path, root: &Path, prefix: &str, depth: usize, files: &mut Files) -> anyhow::Result<()> {
+fn read_below(
+    folder: &Path,
+    root: &Path,
+    prefix: &str,
+    depth: usize,
+    files: &mut Files,
+) -> anyhow::Result<()> {
     if depth > MAX_DEPTH {
-        bail!("{}: more than {MAX_DEPTH} folders below each other", folder.display());
+        bail!(
+            "{}: more than {MAX_DEPTH} folders below each other",
+            folder.display()
+        );
     }
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let real = entry.path().canonicalize().with_context(|| entry.path().display().to_string())?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let real = entry
+            .path()
+            .canonicalize()
+            .with_context(|| entry.path().display().to_string())?;
         if !real.starts_with(root) {
             bail!("{} leads out of {}", entry.path().display(), root.display());
         }
-        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        let path = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
         if real.is_dir() {
             read_below(&real, root, &path, depth + 1, files)?;
         } else if real.is_file() {
@@ -64,7 +84,11 @@ fn read_below(folder: &Path, root: &Path, prefix: &str, depth: usize, files: &mu
 }
 
 fn options(flags: &ChartFlags) -> anyhow::Result<TemplateOptions> {
-    let version = if flags.helm_version == "3" { HelmVersion::V3 } else { HelmVersion::V4 };
+    let version = if flags.helm_version == "3" {
+        HelmVersion::V3
+    } else {
+        HelmVersion::V4
+    };
     let mut options = TemplateOptions::new(version, now(), fresh_secret()?);
     options.name_template.clone_from(&flags.name_template);
     options.namespace.clone_from(&flags.namespace);
@@ -79,11 +103,14 @@ fn options(flags: &ChartFlags) -> anyhow::Result<TemplateOptions> {
     let mut values = Values::new();
     for file in &flags.values {
         let text = fs::read(file).with_context(|| file.display().to_string())?;
-        let given = Values::parse(&text, version).map_err(|error| anyhow!("failed to parse {}: {error}", file.display()))?;
+        let given = Values::parse(&text, version)
+            .map_err(|error| anyhow!("failed to parse {}: {error}", file.display()))?;
         values = values.merged(&given);
     }
     for assignment in &flags.set {
-        values = values.set(assignment).map_err(|error| anyhow!("failed parsing --set data: {error}"))?;
+        values = values
+            .set(assignment)
+            .map_err(|error| anyhow!("failed parsing --set data: {error}"))?;
     }
     for assignment in &flags.set_string {
         let set = values.set_string(assignment);
@@ -95,8 +122,13 @@ fn options(flags: &ChartFlags) -> anyhow::Result<TemplateOptions> {
 
 /// The present.
 pub(super) fn now() -> Now {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Now {
+        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        nanoseconds: since.subsec_nanos(),
+    }
 }
 
 /// What random values of this render come from.
@@ -108,7 +140,11 @@ pub(super) fn fresh_secret() -> anyhow::Result<Secret> {
 
 /// Options for a chart of a kustomization, with nothing set yet.
 pub(super) fn defaults() -> anyhow::Result<TemplateOptions> {
-    Ok(TemplateOptions::new(HelmVersion::V4, now(), fresh_secret()?))
+    Ok(TemplateOptions::new(
+        HelmVersion::V4,
+        now(),
+        fresh_secret()?,
+    ))
 }
 
 /// The files of a chart that lies in a tree.

@@ -11,7 +11,9 @@ use crate::disk::DiskTree;
 /// What the folder `path`, which lies below `root`, gives; or where each object came from.
 pub(super) fn render(path: &Path, root: &Path, tree: bool) -> anyhow::Result<String> {
     let disk = DiskTree::new(root);
-    let inside = path.strip_prefix(root).context("the path is not below the root")?;
+    let inside = path
+        .strip_prefix(root)
+        .context("the path is not below the root")?;
     let inside = inside.to_str().context("the path is not text")?;
     let display_root = root.to_string_lossy();
     let options = Options {
@@ -28,7 +30,11 @@ pub(super) fn render(path: &Path, root: &Path, tree: bool) -> anyhow::Result<Str
     for warning in &built.warnings {
         crate::output::tell(warning);
     }
-    Ok(if tree { origins(&built) } else { built.to_yaml() })
+    Ok(if tree {
+        origins(&built)
+    } else {
+        built.to_yaml()
+    })
 }
 
 /// A line for each object, and one below it for each layer that changed it.
@@ -36,11 +42,26 @@ fn origins(built: &Build) -> String {
     let mut out = String::new();
     for object in &built.objects {
         let id = &object.id;
-        let namespace = if id.namespace.is_empty() { String::new() } else { format!("{}/", id.namespace) };
+        let namespace = if id.namespace.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", id.namespace)
+        };
         let origin = &object.origin;
-        let line = if origin.line > 0 { format!(":{}", origin.line) } else { String::new() };
-        let made = origin.generator.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-        out.push_str(&format!("{}/{namespace}{}  {}{line}{made}\n", id.gvk.kind, id.name, origin.file));
+        let line = if origin.line > 0 {
+            format!(":{}", origin.line)
+        } else {
+            String::new()
+        };
+        let made = origin
+            .generator
+            .as_ref()
+            .map(|it| format!(" ({it})"))
+            .unwrap_or_default();
+        out.push_str(&format!(
+            "{}/{namespace}{}  {}{line}{made}\n",
+            id.gvk.kind, id.name, origin.file
+        ));
         for layer in &object.layers {
             out.push_str(&format!("  {}  {}\n", layer.file, layer.transformer));
         }

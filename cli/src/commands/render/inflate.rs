@@ -14,7 +14,10 @@ impl ChartRenderer for Charts {
         let chart = Chart::load(&files).map_err(|error| error.to_string())?;
         let mut options = chart::defaults().map_err(|error| error.to_string())?;
         // `helm template --generate-name` would draw a name; one that is the same each time serves a build better.
-        options.release_name = request.release_name.clone().unwrap_or_else(|| "release-name".to_owned());
+        options.release_name = request
+            .release_name
+            .clone()
+            .unwrap_or_else(|| "release-name".to_owned());
         options.name_template = Some(request.name_template.clone()).filter(|it| !it.is_empty());
         if !request.namespace.is_empty() {
             options.namespace.clone_from(&request.namespace);
