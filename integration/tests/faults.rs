@@ -1,7 +1,11 @@
 //! Faults that need a real API server. Each test starts a cluster, a hub and an agent, breaks something, and wants the same end as if
 //! nothing had been broken.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test file: a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test file: a panic is the report"
+)]
 
 #[path = "e2e/real.rs"]
 mod real;
@@ -31,7 +35,9 @@ const APPS: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomizat
     interval: 10m\n  retryInterval: 2s\n  prune: true\n  wait: true\n  timeout: 1m\n  path: ./apps\n  sourceRef: {kind: GitRepository, name: fleet}\n";
 
 fn config_map(name: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{value: \"1\"}}\n")
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{value: \"1\"}}\n"
+    )
 }
 
 struct Broken {
@@ -53,7 +59,9 @@ impl Broken {
             ("apps/namespace.yaml", namespace),
             ("apps/app.yaml", &config_map("app")),
         ];
-        let fleet = Fleet::start(ClusterKind::Local, &["dev"], &files).await.unwrap();
+        let fleet = Fleet::start(ClusterKind::Local, &["dev"], &files)
+            .await
+            .unwrap();
         fleet.healthy("dev", &UNITS, "").await.unwrap();
         Some(Self { fleet, _turn: turn })
     }
@@ -68,8 +76,14 @@ impl Broken {
 
     /// Commits further ConfigMaps.
     async fn commit(&self, names: &[&str]) -> String {
-        let files: Vec<_> = names.iter().map(|name| (format!("apps/{name}.yaml"), config_map(name))).collect();
-        let files: Vec<_> = files.iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
+        let files: Vec<_> = names
+            .iter()
+            .map(|name| (format!("apps/{name}.yaml"), config_map(name)))
+            .collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_str()))
+            .collect();
         self.fleet.repository.commit("more", &files).await.unwrap()
     }
 
@@ -77,7 +91,11 @@ impl Broken {
     async fn arrived(&self, commit: &str, names: &[&str]) {
         self.fleet.healthy("dev", &UNITS, commit).await.unwrap();
         for name in names {
-            let object = self.cluster().get(&format!("{CONFIG_MAPS}/{name}")).await.unwrap();
+            let object = self
+                .cluster()
+                .get(&format!("{CONFIG_MAPS}/{name}"))
+                .await
+                .unwrap();
             assert_eq!(object.unwrap_or_default()["data"]["value"], "1", "{name}");
         }
     }
@@ -85,20 +103,39 @@ impl Broken {
     /// What a person changes or deletes is put back: the agent sees the cluster again.
     async fn drift_is_corrected(&self) {
         let app = format!("{CONFIG_MAPS}/app");
-        self.cluster().patch(&app, &json!({"data": {"value": "by hand"}})).await.unwrap();
-        self.cluster().shows(&app, "/data/value", &json!("1")).await.unwrap();
+        self.cluster()
+            .patch(&app, &json!({"data": {"value": "by hand"}}))
+            .await
+            .unwrap();
+        self.cluster()
+            .shows(&app, "/data/value", &json!("1"))
+            .await
+            .unwrap();
         self.cluster().delete(&app).await.unwrap();
-        self.cluster().shows(&app, "/data/value", &json!("1")).await.unwrap();
+        self.cluster()
+            .shows(&app, "/data/value", &json!("1"))
+            .await
+            .unwrap();
     }
 }
 
 /// Kills a part while a commit of many objects is being applied.
 async fn killed_in_mid_apply(part: Part) {
-    let Some(broken) = Broken::start().await else { return };
+    let Some(broken) = Broken::start().await else {
+        return;
+    };
     let names: Vec<_> = (0..MANY).map(|number| format!("m{number:03}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let commit = broken.commit(&names).await;
-    broken.cluster().shows(&format!("{CONFIG_MAPS}/{}", names[0]), "/data/value", &json!("1")).await.unwrap();
+    broken
+        .cluster()
+        .shows(
+            &format!("{CONFIG_MAPS}/{}", names[0]),
+            "/data/value",
+            &json!("1"),
+        )
+        .await
+        .unwrap();
     broken.control_plane().kill(part).await;
     broken.control_plane().restart(part).await.unwrap();
     broken.arrived(&commit, &names).await;
@@ -120,7 +157,9 @@ async fn etcd_is_killed_in_mid_apply() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn the_api_server_hangs_for_a_while() {
-    let Some(broken) = Broken::start().await else { return };
+    let Some(broken) = Broken::start().await else {
+        return;
+    };
     broken.control_plane().freeze(Part::ApiServer);
     let commit = broken.commit(&["late"]).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -132,11 +171,17 @@ async fn the_api_server_hangs_for_a_while() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn history_is_compacted_under_the_watches() {
-    let Some(broken) = Broken::start().await else { return };
+    let Some(broken) = Broken::start().await else {
+        return;
+    };
     // The watches break, and the history that they would go on from is thrown away: 410 Gone.
     broken.control_plane().kill(Part::ApiServer).await;
     compact(&broken.control_plane().etcd_url()).await;
-    broken.control_plane().restart(Part::ApiServer).await.unwrap();
+    broken
+        .control_plane()
+        .restart(Part::ApiServer)
+        .await
+        .unwrap();
     broken.drift_is_corrected().await;
     let commit = broken.commit(&["after"]).await;
     broken.arrived(&commit, &["after"]).await;
@@ -150,23 +195,35 @@ async fn compact(etcd: &str) {
         request.send().await.unwrap().json().await.unwrap()
     };
     let seen = post("range", json!({"key": "YQ=="})).await;
-    let compacted = post("compaction", json!({"revision": seen["header"]["revision"], "physical": true})).await;
+    let compacted = post(
+        "compaction",
+        json!({"revision": seen["header"]["revision"], "physical": true}),
+    )
+    .await;
     assert!(compacted["header"].is_object(), "{compacted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn the_certificate_of_the_api_server_is_rotated() {
-    let Some(broken) = Broken::start().await else { return };
+    let Some(broken) = Broken::start().await else {
+        return;
+    };
     broken.control_plane().rotate_server_certificate().unwrap();
-    broken.control_plane().restart(Part::ApiServer).await.unwrap();
+    broken
+        .control_plane()
+        .restart(Part::ApiServer)
+        .await
+        .unwrap();
     broken.drift_is_corrected().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn an_aggregated_api_is_down() {
-    let Some(broken) = Broken::start().await else { return };
+    let Some(broken) = Broken::start().await else {
+        return;
+    };
     let service = json!({
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
@@ -176,7 +233,11 @@ async fn an_aggregated_api_is_down() {
             "insecureSkipTLSVerify": true, "service": {"name": "absent", "namespace": "default"},
         },
     });
-    broken.cluster().create("/apis/apiregistration.k8s.io/v1/apiservices", &service).await.unwrap();
+    broken
+        .cluster()
+        .create("/apis/apiregistration.k8s.io/v1/apiservices", &service)
+        .await
+        .unwrap();
     // Not all that the server has can be known now, which is no reason to stop, nor to delete anything.
     let commit = broken.commit(&["b"]).await;
     broken.arrived(&commit, &["app", "b"]).await;
@@ -186,7 +247,9 @@ async fn an_aggregated_api_is_down() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn a_webhook_hangs() {
-    let Some(broken) = Broken::start().await else { return };
+    let Some(broken) = Broken::start().await else {
+        return;
+    };
     // Connections to it are accepted by the kernel and answered by nobody.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let hook = json!({
@@ -204,12 +267,28 @@ async fn a_webhook_hangs() {
     broken.cluster().create(hooks, &hook).await.unwrap();
     refused(&broken, "silent.example.com").await;
     let commit = broken.commit(&["b"]).await;
-    broken.fleet.says("dev", "apps", "Ready", "False", "silent.example.com").await.unwrap();
+    broken
+        .fleet
+        .says("dev", "apps", "Ready", "False", "silent.example.com")
+        .await
+        .unwrap();
     // What needs no new object goes on meanwhile.
     let app = format!("{CONFIG_MAPS}/app");
-    broken.cluster().patch(&app, &json!({"data": {"value": "by hand"}})).await.unwrap();
-    broken.cluster().shows(&app, "/data/value", &json!("1")).await.unwrap();
-    broken.cluster().delete(&format!("{hooks}/silent")).await.unwrap();
+    broken
+        .cluster()
+        .patch(&app, &json!({"data": {"value": "by hand"}}))
+        .await
+        .unwrap();
+    broken
+        .cluster()
+        .shows(&app, "/data/value", &json!("1"))
+        .await
+        .unwrap();
+    broken
+        .cluster()
+        .delete(&format!("{hooks}/silent"))
+        .await
+        .unwrap();
     broken.arrived(&commit, &["b"]).await;
 }
 
@@ -232,13 +311,26 @@ async fn refused(broken: &Broken, words: &str) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn a_quota_is_exceeded() {
-    let Some(broken) = Broken::start().await else { return };
+    let Some(broken) = Broken::start().await else {
+        return;
+    };
     let quotas = "/api/v1/namespaces/shop/resourcequotas";
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"count/configmaps": "1"}}});
     broken.cluster().create(quotas, &quota).await.unwrap();
     refused(&broken, "exceeded quota").await;
     let commit = broken.commit(&["b"]).await;
-    broken.fleet.says("dev", "apps", "Ready", "False", "exceeded quota").await.unwrap();
-    broken.cluster().patch(&format!("{quotas}/q"), &json!({"spec": {"hard": {"count/configmaps": "100"}}})).await.unwrap();
+    broken
+        .fleet
+        .says("dev", "apps", "Ready", "False", "exceeded quota")
+        .await
+        .unwrap();
+    broken
+        .cluster()
+        .patch(
+            &format!("{quotas}/q"),
+            &json!({"spec": {"hard": {"count/configmaps": "100"}}}),
+        )
+        .await
+        .unwrap();
     broken.arrived(&commit, &["b"]).await;
 }

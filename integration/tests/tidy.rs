@@ -2,7 +2,11 @@
 //!
 //! An ordinary test, so that `cargo test` is the only gate that a person has to know.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test file: a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test file: a panic is the report"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,16 +21,38 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("capstan-goyaml", "render/goyaml", &[]),
     ("capstan-envsubst", "render/envsubst", &[]),
     ("capstan-gotemplate", "render/gotemplate", &[]),
-    ("capstan-helm", "render/helm", &["capstan-gotemplate", "capstan-goyaml"]),
-    ("capstan-kustomize", "render/kustomize", &["capstan-envsubst", "capstan-goyaml"]),
+    (
+        "capstan-helm",
+        "render/helm",
+        &["capstan-gotemplate", "capstan-goyaml"],
+    ),
+    (
+        "capstan-kustomize",
+        "render/kustomize",
+        &["capstan-envsubst", "capstan-goyaml"],
+    ),
     (
         "capstan-render",
         "render",
-        &["capstan-core", "capstan-envsubst", "capstan-goyaml", "capstan-helm", "capstan-kustomize"],
+        &[
+            "capstan-core",
+            "capstan-envsubst",
+            "capstan-goyaml",
+            "capstan-helm",
+            "capstan-kustomize",
+        ],
     ),
     ("capstan-proto", "proto", &["capstan-core"]),
-    ("capstan-hub", "hub", &["capstan-core", "capstan-proto", "capstan-render"]),
-    ("capstan-agent", "agent", &["capstan-core", "capstan-proto", "capstan-render"]),
+    (
+        "capstan-hub",
+        "hub",
+        &["capstan-core", "capstan-proto", "capstan-render"],
+    ),
+    (
+        "capstan-agent",
+        "agent",
+        &["capstan-core", "capstan-proto", "capstan-render"],
+    ),
     ("capstan-playground", "playground", &["capstan-core"]),
     (
         "capstan",
@@ -69,16 +95,36 @@ const PURE_CRATES: &[&str] = &[
     "capstan-kustomize",
     "capstan-render",
 ];
-const IO_CRATES: &[&str] =
-    &["tokio", "tonic", "kube", "kube-client", "hyper", "reqwest", "git2", "gix", "rand", "mio", "socket2"];
+const IO_CRATES: &[&str] = &[
+    "tokio",
+    "tonic",
+    "kube",
+    "kube-client",
+    "hyper",
+    "reqwest",
+    "git2",
+    "gix",
+    "rand",
+    "mio",
+    "socket2",
+];
 /// Crates that only one folder may name, and the folder.
-const OWNED: &[(&str, &[&str])] = &[("kube::", &["agent/src/cluster", "agent/tests", "integration"])];
+const OWNED: &[(&str, &[&str])] = &[(
+    "kube::",
+    &["agent/src/cluster", "agent/tests", "integration"],
+)];
 
 /// Modules that only compute but live in a crate that does IO.
-const PURE_MODULES: &[&str] =
-    &["hub/src/plan", "hub/src/session", "hub/src/fleet", "agent/src/plan", "agent/src/session"];
-const IO_PATHS: &[&str] =
-    &["tokio::", "tonic::", "kube::", "std::fs", "std::env", "std::net", "::now()", ".await"];
+const PURE_MODULES: &[&str] = &[
+    "hub/src/plan",
+    "hub/src/session",
+    "hub/src/fleet",
+    "agent/src/plan",
+    "agent/src/session",
+];
+const IO_PATHS: &[&str] = &[
+    "tokio::", "tonic::", "kube::", "std::fs", "std::env", "std::net", "::now()", ".await",
+];
 
 /// Lines that a file may have without its `mod tests`.
 const MAX_FILE_LINES: usize = 600;
@@ -87,9 +133,17 @@ const MAX_FILE_LINES: usize = 600;
 fn crates_depend_only_on_what_the_map_allows() {
     let dependencies = dependencies();
     for (krate, _, allowed) in CRATES {
-        let found = dependencies.get(*krate).unwrap_or_else(|| panic!("{krate} is not a member"));
-        for ours in found.iter().filter(|it| it.as_str() == "capstan" || it.starts_with("capstan-")) {
-            assert!(allowed.contains(&ours.as_str()), "{krate} must not depend on {ours}");
+        let found = dependencies
+            .get(*krate)
+            .unwrap_or_else(|| panic!("{krate} is not a member"));
+        for ours in found
+            .iter()
+            .filter(|it| it.as_str() == "capstan" || it.starts_with("capstan-"))
+        {
+            assert!(
+                allowed.contains(&ours.as_str()),
+                "{krate} must not depend on {ours}"
+            );
         }
     }
     for krate in PURE_CRATES {
@@ -108,8 +162,15 @@ fn crates_depend_only_on_what_the_map_allows() {
 
 /// What each package of the resolved graph links, by name, without what is only for building or testing.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let out = Command::new(env!("CARGO")).args(["metadata", "--format-version=1"]).output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let out = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1"])
+        .output()
+        .unwrap();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     let meta: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     let names: BTreeMap<&str, &str> = meta["packages"]
         .as_array()
@@ -119,9 +180,15 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .collect();
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for node in meta["resolve"]["nodes"].as_array().unwrap() {
-        let set = graph.entry(names[node["id"].as_str().unwrap()].to_owned()).or_default();
+        let set = graph
+            .entry(names[node["id"].as_str().unwrap()].to_owned())
+            .or_default();
         for dep in node["deps"].as_array().unwrap() {
-            let normal = dep["dep_kinds"].as_array().unwrap().iter().any(|it| it["kind"].is_null());
+            let normal = dep["dep_kinds"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|it| it["kind"].is_null());
             if normal {
                 set.insert(names[dep["pkg"].as_str().unwrap()].to_owned());
             }
@@ -136,7 +203,10 @@ fn source_files_are_tidy() {
     let mut wrong = Vec::new();
     for (_, folder, _) in CRATES {
         let files = rust_files(&root.join(folder).join("src"));
-        let texts: Vec<String> = files.iter().map(|it| fs::read_to_string(it).unwrap()).collect();
+        let texts: Vec<String> = files
+            .iter()
+            .map(|it| fs::read_to_string(it).unwrap())
+            .collect();
         for (file, text) in files.iter().zip(&texts) {
             let name = file.strip_prefix(&root).unwrap().display().to_string();
             check_file(&name, text, &texts, &mut wrong);
@@ -151,8 +221,14 @@ fn check_file(name: &str, text: &str, siblings: &[String], wrong: &mut Vec<Strin
     }
     let stem = Path::new(name).file_stem().unwrap().to_str().unwrap();
     let is_root = ["lib", "main", "mod"].contains(&stem) || name.contains("/src/bin/");
-    if !is_root && !siblings.iter().any(|it| it.contains(&format!("mod {stem};"))) {
-        wrong.push(format!("{name}: no `mod {stem};` names it, so it is never compiled"));
+    if !is_root
+        && !siblings
+            .iter()
+            .any(|it| it.contains(&format!("mod {stem};")))
+    {
+        wrong.push(format!(
+            "{name}: no `mod {stem};` names it, so it is never compiled"
+        ));
     }
     let is_test = stem == "tests" || name.contains("/tests/");
     if !is_test {
@@ -163,18 +239,26 @@ fn check_file(name: &str, text: &str, siblings: &[String], wrong: &mut Vec<Strin
         let lines = text.split("\nmod tests {").next().unwrap().lines().count();
         let generated = text.lines().take(3).any(|it| it.contains("enerated"));
         if lines > MAX_FILE_LINES && !generated {
-            wrong.push(format!("{name}: {lines} lines, more than {MAX_FILE_LINES}: split it"));
+            wrong.push(format!(
+                "{name}: {lines} lines, more than {MAX_FILE_LINES}: split it"
+            ));
         }
     }
     for (owned, folders) in OWNED {
         if text.contains(owned) && !folders.iter().any(|it| name.starts_with(it)) {
-            wrong.push(format!("{name}: only {} may say `{owned}`", folders.join(", ")));
+            wrong.push(format!(
+                "{name}: only {} may say `{owned}`",
+                folders.join(", ")
+            ));
         }
     }
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
