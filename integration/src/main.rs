@@ -1,2 +1,65 @@
-//! To be filled.
-fn main() {}
+//! Conformance with the real tools, and benchmarks: `conformance kustomize|helm [DIR]`, `bench NAME [DIR] [--json]`.
+
+mod bench;
+mod conformance;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Allocations are counted, so that benchmarks can say how many bytes a build takes.
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
+/// Conformance and benchmarks of Capstan.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Holds our results against those of the real tools. Exit 0: all passed, 1: some failed, 2: no cases.
+    Conformance {
+        /// What to check.
+        tool: Tool,
+        /// A folder laid out like the shared data; any part may be missing.
+        dir: Option<PathBuf>,
+    },
+    /// Runs a benchmark.
+    Bench {
+        /// Which one.
+        name: String,
+        /// A folder laid out like the shared data.
+        dir: Option<PathBuf>,
+        /// Prints `[{"name", "value", "unit", "baseline", "ratio"}]` instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Tool {
+    Kustomize,
+    Helm,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Conformance { tool: Tool::Kustomize, dir } => check_kustomize(dir.as_deref()),
+        Command::Conformance { tool: Tool::Helm, .. } => anyhow::bail!("check Helm: this build has no Helm cases to run"),
+        Command::Bench { name, dir, json } => bench::main(&name, dir.as_deref(), json),
+    }
+}
+
+fn check_kustomize(dir: Option<&Path>) -> anyhow::Result<ExitCode> {
+    use conformance::{Report, accepted, find_data, kustomize, say};
+    let report = match find_data(dir, "kustomize", &kustomize::PARTS) {
+        Some(folder) => kustomize::run(&folder)?,
+        None => Report(Vec::new()),
+    };
+    say(&report.text(&accepted("accepted-kustomize.txt")));
+    Ok(report.exit_code().into())
+}
