@@ -148,6 +148,24 @@ impl Meter {
         }
     }
 
+    /// The error of a text that is output and did not fit into what was left.
+    pub(crate) fn output_error(&self, error: LimitError) -> LimitError {
+        if matches!(error, LimitError::Output(_)) {
+            LimitError::Output(self.limits.output_bytes)
+        } else {
+            error
+        }
+    }
+
+    /// The error of a text that is a value and did not fit into what was left.
+    pub(crate) fn value_error(&self, error: LimitError) -> LimitError {
+        if matches!(error, LimitError::Output(_)) {
+            LimitError::Values(self.limits.value_bytes)
+        } else {
+            error
+        }
+    }
+
     /// How many bytes of values may still be made.
     pub(crate) fn values_left(&self) -> usize {
         usize::try_from(self.limits.value_bytes.saturating_sub(self.values)).unwrap_or(usize::MAX)

@@ -79,10 +79,10 @@ fn equal_composite(left: &Value, right: &Value) -> Result<bool, FuncError> {
     if !same_kind && !matches!(left, Value::Nil) && !matches!(right, Value::Nil) {
         return Err(format!(
             "non-comparable types {}: {}, {}: {}",
-            shown(left),
+            shown(left, "%s"),
             left.type_name(),
             right.type_name(),
-            shown(right)
+            shown(right, "%v")
         )
         .into());
     }
@@ -94,15 +94,15 @@ fn equal_composite(left: &Value, right: &Value) -> Result<bool, FuncError> {
             && (std::rc::Rc::ptr_eq(left, right) || left.equals(&**right))),
         _ => Err(format!(
             "non-comparable type {}: {}",
-            shown(right),
+            shown(right, "%s"),
             right.type_name()
         )
         .into()),
     }
 }
 
-fn shown(value: &Value) -> String {
-    let text = format::sprint(std::slice::from_ref(value), MAX_SHOWN_VALUE_BYTES);
+fn shown(value: &Value, verb: &str) -> String {
+    let text = format::sprintf(verb, std::slice::from_ref(value), MAX_SHOWN_VALUE_BYTES);
     text.map_or_else(
         |_| "(a large value)".to_owned(),
         |text| String::from_utf8_lossy(&text).into_owned(),

@@ -92,6 +92,10 @@ pub(super) fn slice(args: &[Slot]) -> Result<Slot, FuncError> {
     };
     let mut bounds = [0, len, len];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
+        // Unlike `index`, this does not look into interfaces.
+        if index.interface {
+            return Err("cannot index slice/array with type interface {}".into());
+        }
         *bound = position(&index.value, len)?;
     }
     let [start, end, cap] = bounds;

@@ -8,6 +8,7 @@ pub use escape::{html_escape, js_escape, query_escape};
 
 use crate::exec::{Ctx, Slot};
 use crate::format;
+use crate::limits::LimitError;
 use crate::value::{FuncError, Function, Str, Type, Value};
 
 /// One of Go's own functions. They see whether an argument is an interface, which other functions do not.
@@ -115,10 +116,10 @@ pub(crate) fn call(builtin: Builtin, ctx: &mut Ctx<'_>, args: &[Slot]) -> Result
 fn text(
     ctx: &mut Ctx<'_>,
     args: &[Slot],
-    print: impl FnOnce(&[Value], usize) -> Result<Vec<u8>, crate::limits::LimitError>,
+    print: impl FnOnce(&[Value], usize) -> Result<Vec<u8>, LimitError>,
 ) -> Result<Slot, FuncError> {
     let values: Vec<Value> = args.iter().map(|slot| slot.value.clone()).collect();
-    let text = print(&values, ctx.values_left())?;
+    let text = print(&values, ctx.values_left()).map_err(|error| ctx.value_error(error))?;
     ctx.charge_values(text.len() as u64)?;
     Ok(Slot::concrete(Value::String(Str::from(text))))
 }
@@ -134,7 +135,9 @@ fn escaped(
         value => value.clone(),
     };
     let values: Vec<Value> = args.iter().map(shown).collect();
-    let text = escape(&format::sprint(&values, ctx.values_left())?);
+    let printed =
+        format::sprint(&values, ctx.values_left()).map_err(|error| ctx.value_error(error))?;
+    let text = escape(&printed);
     ctx.charge_values(text.len() as u64)?;
     Ok(Slot::concrete(Value::String(Str::from(text))))
 }

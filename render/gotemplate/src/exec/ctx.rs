@@ -142,7 +142,9 @@ impl<'h> Ctx<'h> {
     /// The text would be too long, or a value contains itself.
     pub fn sprint(&mut self, args: &[Value]) -> Result<Str, LimitError> {
         let left = self.meter.values_left();
-        format::sprint(args, left).map(Str::from)
+        format::sprint(args, left)
+            .map(Str::from)
+            .map_err(|error| self.meter.value_error(error))
     }
 
     /// `fmt.Sprintf` within the limits.
@@ -151,7 +153,14 @@ impl<'h> Ctx<'h> {
     /// The text would be too long, or a value contains itself.
     pub fn sprintf(&mut self, format: impl AsRef<[u8]>, args: &[Value]) -> Result<Str, LimitError> {
         let left = self.meter.values_left();
-        format::sprintf(format, args, left).map(Str::from)
+        format::sprintf(format, args, left)
+            .map(Str::from)
+            .map_err(|error| self.meter.value_error(error))
+    }
+
+    /// The error of a text that is a value and did not fit into [`Ctx::values_left`].
+    pub(crate) fn value_error(&self, error: LimitError) -> LimitError {
+        self.meter.value_error(error)
     }
 
     /// How many bytes of values the render may still make.

@@ -219,8 +219,8 @@ impl<'c, 'h, 't> State<'c, 'h, 't> {
                 let before = self.ctx.out.len();
                 let left = self.ctx.meter.output_left();
                 let out = std::mem::take(&mut self.ctx.out);
-                self.ctx.out =
-                    format::append_value(out, value, left).map_err(|limit| self.limit(limit))?;
+                self.ctx.out = format::append_value(out, value, left)
+                    .map_err(|limit| self.limit(self.ctx.meter.output_error(limit)))?;
                 let written = self.ctx.out.len() - before;
                 self.ctx
                     .meter

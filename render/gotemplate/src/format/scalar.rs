@@ -234,10 +234,7 @@ impl Printer {
         }
         if matches!(text[1], b'I' | b'N') {
             // Infinities and NaN look like no number, so they get no zeros; NaN gets no sign unless asked for.
-            let start = usize::from(
-                text[0] == b'+' && !self.flags.plus
-                    || text[1] == b'N' && !self.flags.space && !self.flags.plus,
-            );
+            let start = usize::from(text[1] == b'N' && !self.flags.space && !self.flags.plus);
             return self.without_zero(|printer| printer.pad(&text[start..]));
         }
         if self.flags.sharp && format != FloatFormat::Binary {

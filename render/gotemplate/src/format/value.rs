@@ -19,7 +19,9 @@ impl Printer {
             }
             (Value::Nil, _) => self.bad_verb(arg, verb),
             (_, 'p') => self.pointer(arg, verb),
-            (_, 'w') => self.bad_verb(arg, verb),
+            (Value::List(_) | Value::Map(_) | Value::Object(_) | Value::Func(_), 'w') => {
+                self.bad_verb(arg, verb);
+            }
             _ => self.print_value(arg, verb, true),
         }
     }
@@ -163,7 +165,7 @@ impl Printer {
             's' => self.format_string(bytes),
             'x' | 'X' => self.format_hex_bytes(bytes, verb == 'X'),
             'q' => self.format_quoted(bytes),
-            'v' if self.flags.sharp_v => {
+            'v' | 'd' if self.flags.sharp_v => {
                 // An operand is written as []byte, a part of one by its type's name.
                 let name = if top {
                     "[]byte".to_owned()
@@ -178,11 +180,14 @@ impl Printer {
                 self.write(b"}");
             }
             _ => {
-                self.write(b"[");
+                if self.flags.sharp_v {
+                    self.write_str(&value.type_name());
+                }
+                self.write(if self.flags.sharp_v { b"{" } else { b"[" });
                 self.separated(bytes.len(), |printer, index| {
-                    printer.print_value(&byte_value(bytes[index]), verb, false)
+                    printer.print_value(&byte_value(bytes[index]), verb, false);
                 });
-                self.write(b"]");
+                self.write(if self.flags.sharp_v { b"}" } else { b"]" });
             }
         }
     }

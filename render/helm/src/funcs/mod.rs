@@ -4,6 +4,8 @@
 //! `getHostByName` asks nobody and gives an empty text, as Helm does unless it is told otherwise.
 
 mod case;
+mod certs;
+mod crypto;
 mod decimal;
 mod defaults;
 mod dicts;
@@ -47,6 +49,8 @@ const FAMILIES: &[&[Function]] = &[
     time::FUNCTIONS,
     duration::FUNCTIONS,
     random::FUNCTIONS,
+    certs::FUNCTIONS,
+    crypto::FUNCTIONS,
     &[Function::new(
         "getHostByName",
         &[Type::String],

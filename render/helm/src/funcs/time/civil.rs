@@ -6,23 +6,23 @@ const DAY: i64 = 86_400;
 /// A date and time of day in some zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Civil {
-    pub(super) year: i64,
+    pub(in super::super) year: i64,
     /// From 1.
-    pub(super) month: i64,
+    pub(in super::super) month: i64,
     /// From 1.
-    pub(super) day: i64,
+    pub(in super::super) day: i64,
     /// From 1.
     pub(super) year_day: i64,
     /// From Sunday, which is 0.
     pub(super) weekday: i64,
-    pub(super) hour: i64,
-    pub(super) minute: i64,
-    pub(super) second: i64,
+    pub(in super::super) hour: i64,
+    pub(in super::super) minute: i64,
+    pub(in super::super) second: i64,
 }
 
 impl Civil {
     /// The date and time this many seconds after 1970 began, as shown by a clock of the zone.
-    pub(super) fn new(seconds: i64) -> Self {
+    pub(in super::super) fn new(seconds: i64) -> Self {
         let days = seconds.div_euclid(DAY);
         let rest = seconds.rem_euclid(DAY);
         let (year, month, day) = date_of(days);

@@ -1,0 +1,3 @@
+module capstan.dev/gotemplate-tables
+
+go 1.26
