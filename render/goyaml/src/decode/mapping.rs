@@ -221,6 +221,9 @@ impl<B: Build> Decoder<'_, B> {
         }
         let before = self.errors.len();
         for (key, _) in node.entries() {
+            if self.errors.len() >= MAX_TYPE_ERRORS {
+                break;
+            }
             let Some(later) = lines.get_mut(&(key.value.as_str(), key.kind as u8)) else {
                 continue;
             };
@@ -232,7 +235,7 @@ impl<B: Build> Decoder<'_, B> {
                 ));
             }
         }
-        self.errors.len() > before
+        self.errors.len() > before || before >= MAX_TYPE_ERRORS
     }
 
     /// Decodes a mapping that is merged, with the bookkeeping of aliases.
