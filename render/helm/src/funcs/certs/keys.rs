@@ -3,7 +3,6 @@
 use ed25519_dalek::SigningKey as Ed25519Key;
 use p256::SecretKey as P256Key;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
-use p256::pkcs8::DecodePrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::pkcs1v15::SigningKey as RsaSigner;
 use rsa::rand_core::{CryptoRng, Error as RandError, RngCore};
