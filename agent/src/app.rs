@@ -14,8 +14,8 @@ use tokio::{
 use crate::{
     admin::Admin,
     cluster::{
-        Actor, Address, ApplyOptions, Cluster, ClusterError, Resource, WatchEvent, WatchScope,
-        kube::KubeCluster,
+        Actor, Address, ApplyOptions, Cluster, ClusterError, KubeCluster, Resource, WatchEvent,
+        WatchScope,
     },
     config::Config,
     engine::{Engine, Reports},

@@ -2,7 +2,7 @@
 //! the asking is done.
 
 pub(crate) mod discovery;
-pub(crate) mod kube;
+mod kube;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use capstan_core::ObjectKey;
 use futures::stream::BoxStream;
 use serde_json::Value;
 
-pub(crate) use discovery::Discovery;
+pub(crate) use self::{discovery::Discovery, kube::KubeCluster};
 
 /// A kind as the API server serves it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,7 +17,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     app::{follow_policy, start},
-    cluster::kube::KubeCluster,
+    cluster::KubeCluster,
     config::Config,
     engine::Reports,
     held::{Held, HeldState},
