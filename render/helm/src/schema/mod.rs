@@ -7,6 +7,7 @@ mod compile;
 mod decimal;
 mod document;
 mod draft;
+mod equal;
 mod error;
 mod format;
 mod meta;
