@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Demo {
     /// What clusters: simulated in this process, real API servers on this machine, or kind in Docker.
     #[arg(long, value_enum, default_value = "sim")]
-    clusters: Kind,
+    clusters: Platform,
     /// Wait until all is healthy, print the fleet, clean up and end.
     #[arg(long)]
     once: bool,
@@ -40,7 +40,7 @@ pub(crate) struct Demo {
 
 /// What clusters the demo runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum Platform {
     /// Simulated in this process.
     Sim,
     /// Real API servers on this machine; built from source the first time.
@@ -79,14 +79,14 @@ struct Running {
 }
 
 impl Running {
-    async fn start(kind: Kind, folder: &Path) -> anyhow::Result<Self> {
+    async fn start(platform: Platform, folder: &Path) -> anyhow::Result<Self> {
         tell("Serving a sample fleet repository.");
         let repositories = folder.join("git");
         std::fs::create_dir(&repositories)?;
         let git = GitServer::start(&repositories, None).await?;
         fleet::publish(&git, folder).await?;
         tell(&format!("Starting {} clusters.", NAMES.len()));
-        let clusters = Clusters::start(kind, &NAMES, folder).await?;
+        let clusters = Clusters::start(platform, &NAMES, folder).await?;
         tell("Starting the hub.");
         let started = Instant::now();
         let hub = capstan_hub::start(hub_config(&git, folder)).await?;

@@ -129,7 +129,6 @@ pub(crate) fn condition<'a>(item: &'a Value, kind: &str) -> Option<&'a Value> {
 }
 
 /// Writes to stdout. A reader that went away, as `head` does, is no error.
-#[expect(clippy::print_stdout, reason = "the one place that prints")]
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     use io::Write as _;
     match io::stdout().lock().write_all(text.as_bytes()) {

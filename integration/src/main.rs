@@ -48,8 +48,13 @@ enum Tool {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Conformance { tool: Tool::Kustomize, dir } => check_kustomize(dir.as_deref()),
-        Command::Conformance { tool: Tool::Helm, .. } => anyhow::bail!("check Helm: this build has no Helm cases to run"),
+        Command::Conformance {
+            tool: Tool::Kustomize,
+            dir,
+        } => check_kustomize(dir.as_deref()),
+        Command::Conformance {
+            tool: Tool::Helm, ..
+        } => anyhow::bail!("check Helm: this build has no Helm cases to run"),
         Command::Bench { name, dir, json } => bench::main(&name, dir.as_deref(), json),
     }
 }

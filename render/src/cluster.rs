@@ -88,7 +88,7 @@ struct Task {
 /// a warning on the second.
 pub fn render_cluster(input: &ClusterInput<'_>, memo: &Memo) -> RenderedCluster {
     let mut out = RenderedCluster::default();
-    let mut queue: VecDeque<Task> = input.roots.iter().map(|it| root_task(it)).collect();
+    let mut queue: VecDeque<Task> = input.roots.iter().map(root_task).collect();
     while let Some(task) = queue.pop_front() {
         if let Some(warning) = refused(&out, &task) {
             out.warnings.push(warning);

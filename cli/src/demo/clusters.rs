@@ -9,7 +9,7 @@ use capstan_playground::{
 };
 use tokio::process::Command;
 
-use super::Kind;
+use super::Platform;
 use crate::output::tell;
 
 /// Running clusters. Their kubeconfigs are `NAME.kubeconfig` in the demo's folder.
@@ -21,14 +21,18 @@ pub(super) enum Clusters {
 
 impl Clusters {
     /// Starts a cluster for each name.
-    pub(super) async fn start(kind: Kind, names: &[&str], folder: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        platform: Platform,
+        names: &[&str],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let kubeconfig = |name: &str, text: &str| {
             let file = folder.join(format!("{name}.kubeconfig"));
             crate::commands::cluster::write_private(&file, text)
                 .with_context(|| file.display().to_string())
         };
-        match kind {
-            Kind::Sim => {
+        match platform {
+            Platform::Sim => {
                 let mut clusters = Vec::new();
                 for name in names {
                     let options = SimOptions {
@@ -43,7 +47,7 @@ impl Clusters {
                     _clusters: clusters,
                 })
             }
-            Kind::Local => {
+            Platform::Local => {
                 let mut clusters = Vec::new();
                 for name in names {
                     tell(&format!(
@@ -55,7 +59,7 @@ impl Clusters {
                 }
                 Ok(Self::Local { clusters })
             }
-            Kind::Kind => {
+            Platform::Kind => {
                 let mut started = Self::Kind { names: Vec::new() };
                 let outcome = started.start_kind(names, &kubeconfig).await;
                 if let Err(error) = outcome {

@@ -40,9 +40,14 @@ struct Timing {
 }
 
 pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
-    let kustomize = Toolchest::from_env()?.path(Tool::Kustomize).context("find kustomize to compare with")?;
+    let kustomize = Toolchest::from_env()?
+        .path(Tool::Kustomize)
+        .context("find kustomize to compare with")?;
     let cases = choose(read_cases(dir)?);
-    ensure!(!cases.is_empty(), "bench kustomize: there are no real kustomizations (cases.tsv) in the shared data");
+    ensure!(
+        !cases.is_empty(),
+        "bench kustomize: there are no real kustomizations (cases.tsv) in the shared data"
+    );
     let mut trees: BTreeMap<PathBuf, MemoryTree> = BTreeMap::new();
     let mut measures = Vec::new();
     let mut timings = Vec::new();
@@ -50,7 +55,9 @@ pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
         if !trees.contains_key(&case.folder) {
             trees.insert(case.folder.clone(), load_folder(&case.folder)?);
         }
-        let tree = trees.get_mut(&case.folder).expect("the tree was just loaded");
+        let tree = trees
+            .get_mut(&case.folder)
+            .expect("the tree was just loaded");
         let timing = measure(&kustomize, case, tree)?;
         let size = match at {
             0 => Some("small"),
@@ -60,8 +67,14 @@ pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
         };
         if let Some(size) = size {
             measures.extend(figures(size, &timing));
-            let bytes = allocated_bytes(|| drop(black_box(build(tree, &case.path, &Options::default()))));
-            measures.push(Measure { name: format!("{size}: cold build allocates"), value: bytes as f64 / 1e6, unit: "MB", baseline: None });
+            let bytes =
+                allocated_bytes(|| drop(black_box(build(tree, &case.path, &Options::default()))));
+            measures.push(Measure {
+                name: format!("{size}: cold build allocates"),
+                value: bytes as f64 / 1e6,
+                unit: "MB",
+                baseline: None,
+            });
         }
         timings.push(timing);
     }
@@ -71,11 +84,14 @@ pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
 }
 
 fn read_cases(dir: Option<&Path>) -> anyhow::Result<Vec<Case>> {
-    let folder = crate::conformance::find_data(dir, "kustomize", &PARTS).context("find the shared kustomizations")?;
+    let folder = crate::conformance::find_data(dir, "kustomize", &PARTS)
+        .context("find the shared kustomizations")?;
     let list = std::fs::read_to_string(folder.join("cases.tsv")).unwrap_or_default();
     let mut cases = Vec::new();
     for line in list.lines().skip(1) {
-        let [name, tree, path] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
+        let [name, tree, path] = line.split('\t').collect::<Vec<_>>()[..] else {
+            continue;
+        };
         let expected = folder.join("expected").join(format!("{name}.yaml"));
         cases.push(Case {
             name: name.to_owned(),
@@ -95,20 +111,35 @@ fn choose(mut cases: Vec<Case>) -> Vec<Case> {
     let mut picked: Vec<usize> = (0..CASES).map(|i| i * last / (CASES - 1)).collect();
     picked.dedup();
     let wanted = |at: &usize| picked.contains(at);
-    cases.into_iter().enumerate().filter(|(at, _)| wanted(at)).map(|(_, case)| case).collect()
+    cases
+        .into_iter()
+        .enumerate()
+        .filter(|(at, _)| wanted(at))
+        .map(|(_, case)| case)
+        .collect()
 }
 
 fn measure(kustomize: &Path, case: &Case, tree: &mut MemoryTree) -> anyhow::Result<Timing> {
     let folder = case.folder.join(&case.path);
     let process = |program: &Path, arguments: &[&str]| {
         median_time(PROCESS_RUNS, || {
-            let status = Command::new(program).args(arguments).arg(&folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let status = Command::new(program)
+                .args(arguments)
+                .arg(&folder)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
             drop(black_box(status));
         })
     };
-    let theirs = process(kustomize, &["build", "--load-restrictor", "LoadRestrictionsNone"]);
+    let theirs = process(
+        kustomize,
+        &["build", "--load-restrictor", "LoadRestrictionsNone"],
+    );
     let own = std::env::current_exe()?.with_file_name("capstan");
-    let own_process = own.exists().then(|| milliseconds(process(&own, &["render"])));
+    let own_process = own
+        .exists()
+        .then(|| milliseconds(process(&own, &["render"])));
 
     let plain = Options::default();
     build(tree, &case.path, &plain).map_err(|e| anyhow::anyhow!("build {}: {e}", case.name))?;
@@ -117,9 +148,15 @@ fn measure(kustomize: &Path, case: &Case, tree: &mut MemoryTree) -> anyhow::Resu
     });
 
     let cache = Cache::default();
-    let warm = Options { cache: Some(&cache), ..plain };
-    let first = build(tree, &case.path, &warm).map_err(|e| anyhow::anyhow!("build {}: {e}", case.name))?;
-    let unchanged = median_time(WARM_RUNS, || drop(black_box(build(tree, &case.path, &warm))));
+    let warm = Options {
+        cache: Some(&cache),
+        ..plain
+    };
+    let first =
+        build(tree, &case.path, &warm).map_err(|e| anyhow::anyhow!("build {}: {e}", case.name))?;
+    let unchanged = median_time(WARM_RUNS, || {
+        drop(black_box(build(tree, &case.path, &warm)))
+    });
 
     let touched = touch_target(&first, tree);
     let original = tree.read(&touched)?;
@@ -149,9 +186,17 @@ fn text(built: Result<Arc<Build>, capstan_kustomize::Error>) -> usize {
 
 /// The file that a commit changes: the smallest that the result has objects of, as patches are small.
 fn touch_target(build: &Build, tree: &MemoryTree) -> String {
-    let files: std::collections::BTreeSet<&str> = build.objects.iter().map(|object| &*object.origin.file).collect();
+    let files: std::collections::BTreeSet<&str> = build
+        .objects
+        .iter()
+        .map(|object| &*object.origin.file)
+        .collect();
     let size = |file: &&str| tree.read(file).map_or(usize::MAX, |content| content.len());
-    files.into_iter().min_by_key(size).unwrap_or_default().to_owned()
+    files
+        .into_iter()
+        .min_by_key(size)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn figures(size: &str, timing: &Timing) -> Vec<Measure> {
@@ -166,15 +211,29 @@ fn figures(size: &str, timing: &Timing) -> Vec<Measure> {
         against_process("warm, nothing changed", timing.unchanged),
         against_process("warm, one file changed", timing.changed),
     ];
-    all.extend(timing.own_process.map(|own| against_process("as a process", own)));
+    all.extend(
+        timing
+            .own_process
+            .map(|own| against_process("as a process", own)),
+    );
     all
 }
 
 /// Medians over all measured cases.
 fn ratios(timings: &[Timing]) -> Vec<Measure> {
     let over_all = |name: &str, value: &dyn Fn(&Timing) -> Option<f64>| {
-        let ratio = median(timings.iter().filter_map(|t| value(t).map(|v| t.process / v)).collect())?;
-        Some(Measure { name: format!("median ratio of {} cases: {name}", timings.len()), value: ratio, unit: "x", baseline: None })
+        let ratio = median(
+            timings
+                .iter()
+                .filter_map(|t| value(t).map(|v| t.process / v))
+                .collect(),
+        )?;
+        Some(Measure {
+            name: format!("median ratio of {} cases: {name}", timings.len()),
+            value: ratio,
+            unit: "x",
+            baseline: None,
+        })
     };
     [
         over_all("cold", &|t| Some(t.cold)),
@@ -191,14 +250,32 @@ fn ratios(timings: &[Timing]) -> Vec<Measure> {
 fn fleet(cases: &[Case], trees: &BTreeMap<PathBuf, MemoryTree>) -> anyhow::Result<Vec<Measure>> {
     let case = &cases[cases.len() / 2];
     let cache = Cache::default();
-    let options = Options { cache: Some(&cache), ..Options::default() };
+    let options = Options {
+        cache: Some(&cache),
+        ..Options::default()
+    };
     let tree = &trees[&case.folder];
     let mut builds = Vec::with_capacity(CLUSTERS);
-    let time = median_time(1, || builds.extend((0..CLUSTERS).filter_map(|_| build(tree, &case.path, &options).ok())));
-    let distinct = builds.iter().filter(|b| !Arc::ptr_eq(b, &builds[0])).count() + 1;
-    ensure!(builds.len() == CLUSTERS, "bench kustomize: {} of {CLUSTERS} builds failed", CLUSTERS - builds.len());
+    let time = median_time(1, || {
+        builds.extend((0..CLUSTERS).filter_map(|_| build(tree, &case.path, &options).ok()))
+    });
+    let distinct = builds
+        .iter()
+        .filter(|b| !Arc::ptr_eq(b, &builds[0]))
+        .count()
+        + 1;
+    ensure!(
+        builds.len() == CLUSTERS,
+        "bench kustomize: {} of {CLUSTERS} builds failed",
+        CLUSTERS - builds.len()
+    );
     Ok(vec![
-        Measure { name: format!("{CLUSTERS} clusters, one overlay: all builds"), value: milliseconds(time), unit: "ms", baseline: None },
+        Measure {
+            name: format!("{CLUSTERS} clusters, one overlay: all builds"),
+            value: milliseconds(time),
+            unit: "ms",
+            baseline: None,
+        },
         Measure {
             name: format!("{CLUSTERS} clusters, one overlay: results in memory"),
             value: distinct as f64,

@@ -21,7 +21,9 @@ pub(crate) struct Measure {
 impl Measure {
     /// How many times better than the baseline.
     fn ratio(&self) -> Option<f64> {
-        self.baseline.filter(|_| self.value > 0.0).map(|baseline| baseline / self.value)
+        self.baseline
+            .filter(|_| self.value > 0.0)
+            .map(|baseline| baseline / self.value)
     }
 
     fn json(&self) -> Value {
@@ -33,7 +35,9 @@ impl Measure {
 pub(crate) fn main(name: &str, dir: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let measures = match name {
         "kustomize" => kustomize::run(dir)?,
-        other => anyhow::bail!("run benchmark {other}: there is none of that name; there is `kustomize`"),
+        other => {
+            anyhow::bail!("run benchmark {other}: there is none of that name; there is `kustomize`")
+        }
     };
     if json {
         let list: Vec<Value> = measures.iter().map(Measure::json).collect();
@@ -45,12 +49,23 @@ pub(crate) fn main(name: &str, dir: Option<&Path>, json: bool) -> anyhow::Result
 }
 
 fn table(measures: &[Measure]) -> String {
-    let width = measures.iter().map(|m| m.name.len()).max().unwrap_or_default();
-    let mut out = format!("{:<width$} {:>14} {:<6} {:>14} {:>10}\n", "name", "value", "unit", "baseline", "ratio");
+    let width = measures
+        .iter()
+        .map(|m| m.name.len())
+        .max()
+        .unwrap_or_default();
+    let mut out = format!(
+        "{:<width$} {:>14} {:<6} {:>14} {:>10}\n",
+        "name", "value", "unit", "baseline", "ratio"
+    );
     for m in measures {
         let baseline = m.baseline.map(|b| format!("{b:.3}")).unwrap_or_default();
         let ratio = m.ratio().map(|r| format!("{r:.1} x")).unwrap_or_default();
-        let _ = writeln!(out, "{:<width$} {:>14.3} {:<6} {:>14} {:>10}", m.name, m.value, m.unit, baseline, ratio);
+        let _ = writeln!(
+            out,
+            "{:<width$} {:>14.3} {:<6} {:>14} {:>10}",
+            m.name, m.value, m.unit, baseline, ratio
+        );
     }
     out
 }

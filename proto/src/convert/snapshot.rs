@@ -93,7 +93,7 @@ mod tests {
             version: "v1".into(),
             role: Role::Object,
             media_type: MediaType::Object,
-            sensitive: at % 2 == 0,
+            sensitive: at.is_multiple_of(2),
             digest: Digest::of(&at.to_be_bytes()),
             bytes: 8,
             path: "web.yaml".into(),

@@ -2,6 +2,8 @@
 //!
 //! Nothing may panic, and what the emitters write has to be readable. A failure names its seed and prints the input.
 
+#![allow(clippy::unwrap_used, reason = "a test file: a panic is the report")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -258,7 +258,7 @@ fn is_element(node: &Node, key: &str, value: &str) -> bool {
 }
 
 /// The parts of a path that say something.
-pub(crate) fn clean_parts<'p>(parts: &'p [String]) -> impl Iterator<Item = &'p str> + Clone {
+pub(crate) fn clean_parts(parts: &[String]) -> impl Iterator<Item = &str> + Clone {
     parts.iter().map(|p| p.trim()).filter(|p| !p.is_empty())
 }
 

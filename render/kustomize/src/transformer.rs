@@ -90,6 +90,10 @@ pub(crate) fn add_hashes(list: &mut ResourceList, schema: &Schema) -> Result<()>
 }
 
 /// The transformers that the fields of a kustomization ask for.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one entry for each field, in the order in which kustomize runs them"
+)]
 pub(crate) fn own(target: &Target<'_>, config: &Config) -> Result<Vec<Transformer>> {
     let k = &target.kustomization;
     let mut all = Own {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use capstan_gotemplate::strconv::{NumError, parse_float, parse_int};
+use capstan_gotemplate::strconv::{parse_float, parse_int};
 use capstan_gotemplate::{Ctx, FuncError, List, Map, Str, Type, UintKind, Value};
 
 /// What a function gives.
@@ -131,10 +131,7 @@ pub(super) fn to_float64(value: &Value) -> f64 {
         Value::Uint(_, number) => *number as f64,
         Value::Float(_, number) => *number,
         Value::Bool(yes) => f64::from(u8::from(*yes)),
-        Value::String(text) => match parse_float(&text.to_str()) {
-            Ok(number) => number,
-            Err(NumError::Syntax | NumError::Range) => 0.0,
-        },
+        Value::String(text) => parse_float(&text.to_str()).unwrap_or(0.0),
         _ => 0.0,
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn set_file(
     values: &Map,
     read: &mut dyn FnMut(&str) -> Result<Vec<u8>, String>,
 ) -> Result<(), StrvalsError> {
-    let mut reader = |path: &str| read(path).map(|bytes| Value::string(bytes));
+    let mut reader = |path: &str| read(path).map(Value::string);
     Parser::new(text, Mode::Text(&mut reader)).run(values)
 }
 

@@ -155,10 +155,10 @@ fn scan(
         match entry {
             Some(Entry::Folder) => {
                 let is_kustomization =
-                    |file: &&str| matches!(find(tree, &full, file), Ok(Resolved::File(..)));
+                    |file: &str| matches!(find(tree, &full, file), Ok(Resolved::File(..)));
                 if KUSTOMIZATION_FILES
                     .iter()
-                    .any(|file| is_kustomization(&file))
+                    .any(|file| is_kustomization(file))
                 {
                     resources.push(path);
                 } else {

@@ -274,7 +274,7 @@ fn take_list_directive(patch: &mut Node) -> Result<Directive> {
     let found = directive(&text)?;
     patch
         .content
-        .retain(|e| !node::is_null(e) && !(e.kind == Kind::Mapping && e.content.is_empty()));
+        .retain(|e| !(node::is_null(e) || e.kind == Kind::Mapping && e.content.is_empty()));
     patch
         .content
         .retain(|e| e.get(DIRECTIVE).is_none_or(|v| v.value != text));

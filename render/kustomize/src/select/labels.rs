@@ -65,7 +65,7 @@ impl Token {
     }
 
     /// In a place for values, the words for sets are values like any other.
-    fn as_word(self) -> Token {
+    fn into_word(self) -> Token {
         match self {
             Token::In | Token::NotIn => Token::Word(self.literal().to_owned()),
             other => other,
@@ -170,7 +170,7 @@ impl Parser {
     fn selector(&mut self) -> std::result::Result<LabelSelector, String> {
         let mut requirements = Vec::new();
         loop {
-            match self.peek().as_word() {
+            match self.peek().into_word() {
                 Token::Word(_) | Token::Not => {}
                 Token::End => break,
                 other => {
@@ -184,9 +184,9 @@ impl Parser {
                 self.requirement()
                     .map_err(|e| format!("unable to parse requirement: {e}"))?,
             );
-            match self.next().as_word() {
+            match self.next().into_word() {
                 Token::End => break,
-                Token::Comma => match self.peek().as_word() {
+                Token::Comma => match self.peek().into_word() {
                     Token::Word(_) | Token::Not => {}
                     other => {
                         return Err(format!(
@@ -211,7 +211,7 @@ impl Parser {
         if negated {
             self.next();
         }
-        let key = match self.next().as_word() {
+        let key = match self.next().into_word() {
             Token::Word(key) => key,
             other => return Err(format!("found '{}', expected: identifier", other.literal())),
         };
@@ -259,7 +259,7 @@ impl Parser {
     }
 
     fn value(&mut self) -> std::result::Result<String, String> {
-        match self.peek().as_word() {
+        match self.peek().into_word() {
             Token::End | Token::Comma => Ok(String::new()),
             Token::Word(word) => {
                 self.next();
@@ -274,13 +274,13 @@ impl Parser {
         if open != Token::Open {
             return Err(format!(
                 "found '{}' expected: '('",
-                open.as_word().literal()
+                open.into_word().literal()
             ));
         }
         let mut out = Vec::new();
         let mut wants_value = true;
         loop {
-            match self.next().as_word() {
+            match self.next().into_word() {
                 Token::Word(word) if wants_value => {
                     out.push(word);
                     wants_value = false;

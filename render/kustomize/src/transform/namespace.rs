@@ -149,9 +149,9 @@ impl NamespaceTransformer {
         for subject in &mut subjects.content {
             let wrap = |e: Error| e.context("setting namespace on (cluster)role binding subjects");
             node::expect_kind(subject, Kind::Mapping).map_err(wrap)?;
-            if !subject
+            if subject
                 .get(key)
-                .is_some_and(|value| node::text(value) == wanted)
+                .is_none_or(|value| node::text(value) != wanted)
             {
                 continue;
             }

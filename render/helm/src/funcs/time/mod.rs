@@ -59,7 +59,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("must_date_modify", S_TIME, TIME, |_, args| modify(args)),
     Function::new("toDate", &[STRING, STRING], TIME, |_, args| {
         Ok(Value::object(
-            parse::parse(&text(args, 0), &text(args, 1)).unwrap_or_else(|_| GoTime::ZERO),
+            parse::parse(&text(args, 0), &text(args, 1)).unwrap_or(GoTime::ZERO),
         ))
     }),
     Function::new("mustToDate", &[STRING, STRING], TIME, |_, args| {

@@ -458,7 +458,8 @@ fn own_type(node: &Node, value: &Value) -> Option<String> {
     let actual = Types::of(value);
     if let Some(types) = node.types {
         let whole = || matches!(value, Value::Number(number) if Decimal::new(number).is_integer());
-        if !types.contains(actual) && !(types.contains(Types::named("integer")) && whole()) {
+        let fits = types.contains(actual) || (types.contains(Types::named("integer")) && whole());
+        if !fits {
             return Some(format!(
                 "got {}, want {}",
                 actual.names().join(""),

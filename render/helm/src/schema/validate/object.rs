@@ -45,6 +45,25 @@ impl<'a> Run<'a> {
             }
         }
         self.properties(pass, rules, object);
+        self.names(pass, rules, object);
+        for (_, target) in rules
+            .dependent_schemas
+            .iter()
+            .filter(|(name, _)| object.contains_key(*name))
+        {
+            let result = self.same(pass, *target);
+            pass.violations.extend(result.err());
+        }
+        for (name, needed) in rules
+            .dependent_required
+            .iter()
+            .filter(|(name, _)| object.contains_key(*name))
+        {
+            self.needed(pass, object, name, needed);
+        }
+    }
+
+    fn names(&mut self, pass: &mut Pass<'_, '_>, rules: &ObjectRules, object: &Map<String, Value>) {
         if let Some(target) = rules.names {
             for name in object.keys() {
                 let subject = Value::String(name.clone());
@@ -74,21 +93,6 @@ impl<'a> Run<'a> {
                     );
                 }
             }
-        }
-        for (_, target) in rules
-            .dependent_schemas
-            .iter()
-            .filter(|(name, _)| object.contains_key(*name))
-        {
-            let result = self.same(pass, *target);
-            pass.violations.extend(result.err());
-        }
-        for (name, needed) in rules
-            .dependent_required
-            .iter()
-            .filter(|(name, _)| object.contains_key(*name))
-        {
-            self.needed(pass, object, name, needed);
         }
     }
 
