@@ -51,7 +51,7 @@ func answer(line []byte, out io.Writer) {
 	}
 	text, err := run(req)
 	// Go's maps have no order, and sometimes the answer has none either.
-	for i := 0; i < 12; i++ {
+	for i := 0; i < 60; i++ {
 		again, errAgain := run(req)
 		res.Random = res.Random || again != text || fmt.Sprint(err) != fmt.Sprint(errAgain)
 	}

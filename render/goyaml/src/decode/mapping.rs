@@ -41,11 +41,12 @@ impl<B: Build> Decoder<'_, B> {
             Dialect::V3 => {
                 let mut list = list;
                 let generic = !any_scalar_key && !has_string_keys(node)?;
-                self.fill_v3(node, &mut list, None, generic)?;
                 if generic {
+                    // Go's encoder looks at a map's type before it looks inside.
                     let go_type = "map[interface {}]interface {}";
-                    return Ok(self.json_error(format!("json: unsupported type: {go_type}")));
+                    self.json_error(format!("json: unsupported type: {go_type}"));
                 }
+                self.fill_v3(node, &mut list, None, generic)?;
                 Ok(self.build.mapping(list))
             }
         }
