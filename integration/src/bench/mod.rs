@@ -1,5 +1,6 @@
 //! Benchmarks: each measures in one run what it compares.
 
+mod helm;
 mod kustomize;
 
 use std::fmt::Write as _;
@@ -34,9 +35,12 @@ impl Measure {
 /// The command: runs a benchmark by name.
 pub(crate) fn main(name: &str, dir: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let measures = match name {
+        "helm" => helm::run(dir)?,
         "kustomize" => kustomize::run(dir)?,
         other => {
-            anyhow::bail!("run benchmark {other}: there is none of that name; there is `kustomize`")
+            anyhow::bail!(
+                "run benchmark {other}: there is none of that name; there are `helm` and `kustomize`"
+            )
         }
     };
     if json {
