@@ -94,3 +94,6 @@ pub(crate) fn serve(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

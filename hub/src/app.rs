@@ -181,8 +181,8 @@ impl RunningHub {
     /// Tells agents to dial again, writes what is not written, and ends everything.
     pub async fn shutdown(mut self) {
         self.hub.stop.cancel();
-        let tasks = std::mem::take(&mut self.tasks);
-        let all = tasks.join_all();
+        let mut tasks = std::mem::take(&mut self.tasks);
+        let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
             tracing::warn!("some tasks did not end in time");
         }
@@ -236,7 +236,10 @@ fn server_names(config: &Config) -> Vec<String> {
     names
 }
 
-fn open(config: Config, agents_addr: SocketAddr) -> Result<(Arc<Hub>, Arc<Access>), StartError> {
+pub(crate) fn open(
+    config: Config,
+    agents_addr: SocketAddr,
+) -> Result<(Arc<Hub>, Arc<Access>), StartError> {
     let data = config.data_dir.clone();
     let failed = |what: &'static str, path: &Path| {
         let path = path.to_owned();

@@ -30,4 +30,3 @@ mod trace;
 
 pub use app::{RunningHub, StartError, run, start};
 pub use config::{ApiTls, Args, Config, ConfigError, CredentialGrant, FleetSource, Webhook};
-pub use secret::Secret;

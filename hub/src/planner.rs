@@ -3,6 +3,8 @@
 
 mod inputs;
 mod round;
+mod show;
+mod sources;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +16,8 @@ use capstan_core::{ClusterName, Digest, Revision, SourceKey};
 use capstan_render::{Fleet, Memo, flux::GitRepository};
 
 pub(crate) use inputs::{Placing, fleet_key};
-pub(crate) use round::{confirm, open_tree};
+pub(crate) use round::confirm;
+pub(crate) use sources::open_tree;
 
 use crate::{
     plan::{Book, Overrides, PinInput, Pipeline, Placed},

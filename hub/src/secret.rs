@@ -6,11 +6,11 @@ use subtle::ConstantTimeEq;
 
 /// A credential, token or key.
 #[derive(Clone, Default)]
-pub struct Secret(Vec<u8>);
+pub(crate) struct Secret(Vec<u8>);
 
 impl Secret {
     /// Takes the bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
 

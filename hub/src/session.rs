@@ -13,6 +13,8 @@ use capstan_proto::{PROTOCOL, v1::refused::Reason};
 pub(crate) const RETRY_MS: u64 = 15_000;
 /// How long an agent may take to fetch and keep a state before it is offered again.
 pub(crate) const RECEIVE_TIMEOUT_MS: u64 = 600_000;
+/// Units and entries of one delta: below 4 MiB also with long names.
+const MAX_DELTA_ENTRIES: usize = 4_000;
 /// An agent that says nothing for this many heartbeats is gone.
 const MISSED_HEARTBEATS: u64 = 3;
 
@@ -107,6 +109,8 @@ pub(crate) struct Session {
     /// A state that the agent holds and the hub still has: what a delta can start from.
     base: Option<Arc<DesiredState>>,
     held: Option<Held>,
+    /// The state that the agent is known to hold.
+    settled: Option<(StoreEpoch, Generation)>,
     /// What is under way, and since when.
     sent: Option<(Arc<DesiredState>, u64)>,
     /// The next thing sent must be whole.
@@ -125,6 +129,7 @@ impl Session {
             latest: None,
             base: None,
             held: None,
+            settled: None,
             sent: None,
             snapshot: false,
             retry_at: None,
@@ -151,7 +156,10 @@ impl Session {
                 return self.hello(now_ms, protocol, held, refused, known);
             }
             Event::Desired(state) => {
-                if self.latest.as_ref().is_none_or(|it| **it != *state) {
+                let same = |it: &DesiredState| {
+                    it.epoch == state.epoch && it.generation == state.generation
+                };
+                if !self.latest.as_ref().is_some_and(|it| same(it)) {
                     self.retry_at = None;
                 }
                 self.latest = Some(state);
@@ -258,26 +266,33 @@ impl Session {
         if !self.greeted || self.sent.is_some() || self.retry_at.is_some_and(|it| now_ms < it) {
             return None;
         }
-        let wanted = Held::of(&latest);
-        if self.held == Some(wanted) && !self.snapshot {
+        // Digests are computed once for each state, not for each message of the agent.
+        let name = (latest.epoch, latest.generation);
+        if !self.snapshot && self.settled == Some(name) {
             return None;
         }
+        if !self.snapshot && self.held == Some(Held::of(&latest)) {
+            self.settled = Some(name);
+            return None;
+        }
+        self.settled = None;
         self.retry_at = None;
         let whole = std::mem::take(&mut self.snapshot);
         let base = self
             .base
             .as_ref()
             .filter(|it| !whole && it.epoch == latest.epoch && it.generation < latest.generation);
-        let effect = match base {
-            Some(base) => Effect::Delta(base.delta(&latest)),
-            None => {
-                self.snapshot = false;
-                Effect::Snapshot(latest.clone())
-            }
-        };
+        let delta = base.map(|it| it.delta(&latest)).filter(is_small);
+        let effect = delta.map_or_else(|| Effect::Snapshot(latest.clone()), Effect::Delta);
         self.sent = Some((latest, now_ms));
         Some(effect)
     }
+}
+
+/// Whether a delta fits one message; a larger one goes as a snapshot, which is cut into pieces.
+fn is_small(delta: &Delta) -> bool {
+    let entries: usize = delta.upsert.values().map(|it| it.entries.len() + 1).sum();
+    entries + delta.remove.len() <= MAX_DELTA_ENTRIES
 }
 
 fn close(code: Close, message: impl Into<String>) -> Vec<Effect> {

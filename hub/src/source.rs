@@ -185,6 +185,11 @@ async fn fetch(hub: Arc<Hub>, slots: Arc<Semaphore>, key: SourceKey, spec: Sourc
     .await;
     let fetched =
         fetched.unwrap_or_else(|_| Err(SourceError::Failed("the fetch ended unexpectedly".into())));
+    let counter = match &fetched {
+        Ok(_) => &hub.metrics.fetches,
+        Err(_) => &hub.metrics.fetch_failures,
+    };
+    counter.inc();
     let now = now_ms();
     let news = {
         let mut table = hub.source_table();
@@ -195,13 +200,11 @@ async fn fetch(hub: Arc<Hub>, slots: Arc<Semaphore>, key: SourceKey, spec: Sourc
     };
     match news {
         Some(Ok(head)) => {
-            hub.metrics.fetches.inc();
             hub.traces.fetched(&head, started, now);
             let message = format!("{key} is at {}", head.short());
             hub.say(None, Severity::Info, "Fetched", message);
         }
         Some(Err(message)) => {
-            hub.metrics.fetch_failures.inc();
             hub.say(
                 None,
                 Severity::Warning,

@@ -52,3 +52,6 @@ fn incoming_ok(
     use tokio_stream::StreamExt;
     incoming.map(Ok)
 }
+
+#[cfg(test)]
+mod tests;

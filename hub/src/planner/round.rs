@@ -11,13 +11,16 @@ use capstan_core::{
 use capstan_proto::v1;
 use capstan_render::{Fleet, cluster::PinnedTree, flux::GitRepository};
 
-use super::{Placing, Planned, Planner, fleet_key, inputs};
+use super::{
+    Placing, Planned, Planner, fleet_key, inputs,
+    show::{say, say_problems, show_clusters, show_places},
+    sources::{follow_sources, keep_pins, open_tree},
+};
 use crate::{
     clock::now_ms,
-    fleet::ClusterView,
-    plan::{Book, Decision, Next, NextInput, Overrides, decide, next},
+    plan::{Book, Decision, Next, NextInput, Orphans, Overrides, decide, next},
     render,
-    source::{Mirror, SourceSpec},
+    source::Mirror,
     state::Hub,
     store::{Batch, ClusterRecord, DbError},
 };
@@ -34,6 +37,7 @@ struct Planning {
     record: ClusterRecord,
     fingerprint: Digest,
     previous: DesiredState,
+    orphans: Orphans,
     next: Next,
     warnings: Vec<String>,
 }
@@ -145,6 +149,7 @@ impl Planner {
     ) -> Result<Vec<Planning>, DbError> {
         let mut trees = Trees::new();
         let mut plannings = Vec::new();
+        let all_orphans = hub.db.all_orphans()?;
         for (name, record) in records {
             let placing = &planned.placing[name];
             let pins = pins_of(&decision.book, name);
@@ -154,7 +159,7 @@ impl Planner {
             }
             let previous =
                 previous.map_or_else(|| DesiredState::empty(hub.record.epoch), |it| (*it).clone());
-            let orphans = hub.db.orphans(name)?;
+            let orphans = all_orphans.get(name).cloned().unwrap_or_default();
             let set: Vec<_> = planned
                 .overrides
                 .units
@@ -204,6 +209,7 @@ impl Planner {
                 record: record.clone(),
                 fingerprint,
                 previous,
+                orphans,
                 next,
                 warnings,
             });
@@ -282,7 +288,7 @@ impl Planner {
                 let chunks = hub.db.desired_chunks(&it.record.uid)?;
                 batch.put_desired(&it.record.uid, &it.next.state, chunks);
             }
-            if hub.db.orphans(&it.name)? != it.next.orphans {
+            if it.orphans != it.next.orphans {
                 batch.put_orphans(&it.name, &it.next.orphans);
             }
         }
@@ -443,81 +449,6 @@ fn incomplete(fleet: &Fleet, placing: &Placing) -> Option<String> {
     ))
 }
 
-fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) {
-    let same = {
-        let view = hub.view();
-        let known = view.clusters.iter().map(|(name, it)| (name, &it.uid));
-        known.eq(records.iter().map(|(name, it)| (name, &it.uid)))
-    };
-    if same {
-        return;
-    }
-    hub.change_view(|view| {
-        view.clusters
-            .retain(|name, it| records.get(name).is_some_and(|record| record.uid == it.uid));
-        for (name, record) in records {
-            let cluster = view.clusters.entry(name.clone());
-            cluster.or_insert_with(|| ClusterView::new(record.uid.clone()));
-        }
-    });
-}
-
-fn show_places(hub: &Hub, planned: &Planned) {
-    let environments = |name: &ClusterName| -> Vec<String> {
-        let all = planned
-            .pipelines
-            .iter()
-            .flat_map(|it| it.stages.iter().map(move |stage| (it, stage)));
-        let mine = all.filter(|(_, stage)| stage.clusters.contains(name));
-        mine.map(|(it, stage)| it.key(stage).to_string()).collect()
-    };
-    let changed: Vec<_> = {
-        let view = hub.view();
-        let news = planned.placing.iter().filter_map(|(name, it)| {
-            let environments = environments(name);
-            let known = view.clusters.get(name)?;
-            let differs = known.labels != it.labels || known.environments != environments;
-            differs.then(|| (name.clone(), it.labels.clone(), environments))
-        });
-        news.collect()
-    };
-    for (name, labels, environments) in changed {
-        hub.change_cluster(&name, |view| {
-            view.labels = labels;
-            view.environments = environments;
-        });
-    }
-}
-
-/// The sources that the fleet grants, with the fleet repository among them, followed from now on.
-fn follow_sources(hub: &Hub, fleet: &Fleet) -> BTreeMap<SourceKey, GitRepository> {
-    let mut granted = fleet.sources.clone();
-    let mut specs: BTreeMap<SourceKey, SourceSpec> = granted
-        .iter()
-        .map(|(key, it)| (key.clone(), inputs::spec_of(&hub.config, it)))
-        .collect();
-    if let Some(configured) = &hub.config.fleet {
-        let key = fleet_key(configured);
-        specs.insert(key.clone(), inputs::fleet_spec(&hub.config, configured));
-        granted.insert(key, render::fleet_repository(configured));
-    }
-    let known: BTreeSet<SourceKey> = hub.source_table().sources.keys().cloned().collect();
-    let same = {
-        let table = hub.source_table();
-        specs.iter().all(|(key, it)| {
-            table
-                .sources
-                .get(key)
-                .is_some_and(|status| status.spec == *it)
-        })
-    };
-    if !same || known.len() != specs.len() {
-        hub.source_table().follow(&specs, &hub.mirrors());
-        hub.fetch.notify_one();
-    }
-    granted
-}
-
 fn follows(
     placing: &BTreeMap<ClusterName, Placing>,
     sources: &BTreeMap<SourceKey, GitRepository>,
@@ -533,73 +464,4 @@ fn follows(
         .iter()
         .map(|(name, it)| (name.clone(), of(it)))
         .collect()
-}
-
-pub(crate) fn open_tree(hub: &Hub, source: &SourceKey, revision: &Revision) -> Option<PinnedTree> {
-    let spec = hub.source_table().sources.get(source)?.spec.clone();
-    let opened = Mirror::open(&hub.mirrors(), &spec).and_then(|it| it.tree(revision));
-    match opened {
-        Ok((tree_id, tree)) => Some(PinnedTree {
-            revision: revision.clone(),
-            tree_id,
-            tree,
-        }),
-        Err(error) => {
-            tracing::warn!(%source, %revision, %error, "a pinned revision cannot be read");
-            None
-        }
-    }
-}
-
-fn keep_pins(hub: &Hub, book: &Book) {
-    let table = hub.source_table().clone();
-    let mut by_mirror: BTreeMap<(String, Option<String>), (SourceSpec, BTreeSet<String>)> =
-        BTreeMap::new();
-    for (key, status) in &table.sources {
-        let pins = book.clusters.values().filter_map(|it| it.get(key));
-        let commits = pins.flat_map(|it| it.revision.iter().chain(&it.healthy));
-        let spec = &status.spec;
-        let entry = by_mirror.entry((spec.url.clone(), spec.credentials.clone()));
-        let (_, all) = entry.or_insert_with(|| (spec.clone(), BTreeSet::new()));
-        all.extend(commits.map(|it| it.commit().to_owned()));
-    }
-    for (spec, commits) in by_mirror.values() {
-        let commits = commits.iter().map(String::as_str).collect();
-        let kept = Mirror::open(&hub.mirrors(), spec).and_then(|it| it.keep(&commits));
-        if let Err(error) = kept {
-            tracing::warn!(%error, "pinned revisions could not be marked as kept");
-        }
-    }
-}
-
-fn say(hub: &Hub, decision: &Decision) {
-    for (reason, cluster, message) in &decision.notices {
-        hub.say(cluster.as_ref(), Severity::Info, reason, message.clone());
-    }
-}
-
-/// Says which units cannot be rendered any more, and which can again.
-fn say_problems(hub: &Hub, name: &ClusterName, old: &DesiredState, new: &DesiredState) {
-    for (key, unit) in &new.units {
-        let before = old.units.get(key).and_then(|it| it.problem.as_ref());
-        match (&unit.problem, before) {
-            (Some(problem), before) if before != Some(problem) && !problem.starts_with("held:") => {
-                hub.say(
-                    Some(name),
-                    Severity::Warning,
-                    "RenderFailed",
-                    format!("{key}: {problem}"),
-                );
-            }
-            (None, Some(_)) => {
-                hub.say(
-                    Some(name),
-                    Severity::Info,
-                    "Rendered",
-                    format!("{key} can be rendered again"),
-                );
-            }
-            _ => {}
-        }
-    }
 }

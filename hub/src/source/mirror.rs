@@ -84,6 +84,10 @@ impl Mirror {
             }
             Err(error) => return Err(limits.explain(&error)),
         }
+        // A ref that was deleted leaves the mirror's own where it was, and libgit2 says nothing of it.
+        if !advertised(&remote, &refspecs)? {
+            return Err(what());
+        }
         drop(remote);
         self.resolve(follow)?.ok_or_else(what)
     }
@@ -93,7 +97,6 @@ impl Mirror {
         let own = follow.local_ref();
         let (commit, tag) = match follow {
             Follow::Branch(_) | Follow::Tag(_) | Follow::Ref(_) => {
-                // A branch that was deleted leaves the mirror's ref where it was; libgit2 says nothing of it.
                 let reference = self.repository.find_reference(&own);
                 let commit = reference.and_then(|it| it.peel_to_commit());
                 (commit.map_err(|it| failed(&it))?.id(), None)
@@ -215,6 +218,21 @@ impl Mirror {
 
 fn failed(error: &dyn std::fmt::Display) -> SourceError {
     SourceError::Failed(error.to_string())
+}
+
+/// Whether the other side has the one ref that the refspecs ask for; always where they ask for a pattern.
+fn advertised(remote: &git2::Remote<'_>, refspecs: &[String]) -> Result<bool, SourceError> {
+    let [refspec] = refspecs else { return Ok(true) };
+    let name = refspec
+        .trim_start_matches('+')
+        .split(':')
+        .next()
+        .unwrap_or_default();
+    if name.contains('*') || !name.starts_with("refs/") {
+        return Ok(true);
+    }
+    let heads = remote.list().map_err(|it| failed(&it))?;
+    Ok(heads.iter().any(|it| it.name() == name))
 }
 
 #[cfg(test)]

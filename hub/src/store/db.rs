@@ -1,6 +1,6 @@
 //! Typed records over a [`Store`].
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use capstan_core::{ClusterName, ClusterUid, DesiredState, Generation, StoreEpoch};
 use serde::{Serialize, de::DeserializeOwned};
@@ -156,6 +156,14 @@ impl Db {
     pub(crate) fn orphans(&self, name: &ClusterName) -> Result<Orphans, DbError> {
         let found = self.get(&format!("orphans/{name}"))?;
         Ok(found.map(|it| it.value).unwrap_or_default())
+    }
+
+    /// The same of all clusters that have any.
+    pub(crate) fn all_orphans(&self) -> Result<BTreeMap<ClusterName, Orphans>, DbError> {
+        let found = self.list("orphans/")?.into_iter();
+        Ok(found
+            .filter_map(|(name, it)| Some((name.parse().ok()?, it.value)))
+            .collect())
     }
 
     /// The desired state last planned for a cluster.

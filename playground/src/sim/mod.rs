@@ -52,6 +52,7 @@ mod state;
 mod status;
 mod storage;
 mod strategy;
+mod suffix;
 mod tls;
 mod validate;
 mod watch;

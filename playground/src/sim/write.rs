@@ -14,27 +14,13 @@ use super::schema::{Schema, SchemaRef, built_in, decode};
 use super::state::{Answer, Caller, FieldValidation, State, Target, text};
 use super::status::{About, FieldError, Status};
 use super::strategy;
+use super::suffix::generated_suffix;
 use super::validate;
 
 /// What a write has found out on its way.
 #[derive(Default)]
 struct Notes {
     warnings: Vec<String>,
-}
-
-/// Letters of generated names, as the real server uses them.
-const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-/// Letters that are added to `generateName`.
-const GENERATED_LETTERS: usize = 5;
-
-pub(crate) fn generated_suffix() -> String {
-    let random = uuid::Uuid::new_v4();
-    random
-        .as_bytes()
-        .iter()
-        .take(GENERATED_LETTERS)
-        .map(|b| char::from(NAME_LETTERS[usize::from(*b) % NAME_LETTERS.len()]))
-        .collect()
 }
 
 impl State {

@@ -1,0 +1,86 @@
+//! Telling people and the view what a round found.
+
+use std::collections::BTreeMap;
+
+use capstan_core::{ClusterName, DesiredState, Severity};
+
+use super::Planned;
+use crate::{fleet::ClusterView, plan::Decision, state::Hub, store::ClusterRecord};
+
+pub(super) fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) {
+    let same = {
+        let view = hub.view();
+        let known = view.clusters.iter().map(|(name, it)| (name, &it.uid));
+        known.eq(records.iter().map(|(name, it)| (name, &it.uid)))
+    };
+    if same {
+        return;
+    }
+    hub.change_view(|view| {
+        view.clusters
+            .retain(|name, it| records.get(name).is_some_and(|record| record.uid == it.uid));
+        for (name, record) in records {
+            let cluster = view.clusters.entry(name.clone());
+            cluster.or_insert_with(|| ClusterView::new(record.uid.clone()));
+        }
+    });
+}
+
+pub(super) fn show_places(hub: &Hub, planned: &Planned) {
+    let environments = |name: &ClusterName| -> Vec<String> {
+        let all = planned
+            .pipelines
+            .iter()
+            .flat_map(|it| it.stages.iter().map(move |stage| (it, stage)));
+        let mine = all.filter(|(_, stage)| stage.clusters.contains(name));
+        mine.map(|(it, stage)| it.key(stage).to_string()).collect()
+    };
+    let changed: Vec<_> = {
+        let view = hub.view();
+        let news = planned.placing.iter().filter_map(|(name, it)| {
+            let environments = environments(name);
+            let known = view.clusters.get(name)?;
+            let differs = known.labels != it.labels || known.environments != environments;
+            differs.then(|| (name.clone(), it.labels.clone(), environments))
+        });
+        news.collect()
+    };
+    for (name, labels, environments) in changed {
+        hub.change_cluster(&name, |view| {
+            view.labels = labels;
+            view.environments = environments;
+        });
+    }
+}
+
+pub(super) fn say(hub: &Hub, decision: &Decision) {
+    for (reason, cluster, message) in &decision.notices {
+        hub.say(cluster.as_ref(), Severity::Info, reason, message.clone());
+    }
+}
+
+/// Says which units cannot be rendered any more, and which can again.
+pub(super) fn say_problems(hub: &Hub, name: &ClusterName, old: &DesiredState, new: &DesiredState) {
+    for (key, unit) in &new.units {
+        let before = old.units.get(key).and_then(|it| it.problem.as_ref());
+        match (&unit.problem, before) {
+            (Some(problem), before) if before != Some(problem) && !problem.starts_with("held:") => {
+                hub.say(
+                    Some(name),
+                    Severity::Warning,
+                    "RenderFailed",
+                    format!("{key}: {problem}"),
+                );
+            }
+            (None, Some(_)) => {
+                hub.say(
+                    Some(name),
+                    Severity::Info,
+                    "Rendered",
+                    format!("{key} can be rendered again"),
+                );
+            }
+            _ => {}
+        }
+    }
+}
