@@ -204,11 +204,13 @@ fn rules(other: &str) -> Vec<Case> {
 }
 
 #[test]
+#[ignore = "not yet run against the real command: run with --ignored, settle what differs, remove this"]
 fn rules_are_those_of_helm_3() {
     compare(Tool::Helm3, HelmVersion::V3, &rules("(only 4)"));
 }
 
 #[test]
+#[ignore = "not yet run against the real command: run with --ignored, settle what differs, remove this"]
 fn rules_are_those_of_helm_4() {
     compare(Tool::Helm4, HelmVersion::V4, &rules("(only 3)"));
 }
@@ -330,12 +332,14 @@ fn generated(seed: u64) -> Case {
 }
 
 #[test]
+#[ignore = "not yet run against the real command: run with --ignored, settle what differs, remove this"]
 fn generated_charts_are_as_in_helm_3() {
     let cases: Vec<Case> = (0..GENERATED).map(generated).collect();
     compare(Tool::Helm3, HelmVersion::V3, &cases);
 }
 
 #[test]
+#[ignore = "not yet run against the real command: run with --ignored, settle what differs, remove this"]
 fn generated_charts_are_as_in_helm_4() {
     let cases: Vec<Case> = (0..GENERATED).map(generated).collect();
     compare(Tool::Helm4, HelmVersion::V4, &cases);

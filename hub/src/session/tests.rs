@@ -128,8 +128,8 @@ fn a_delta_that_does_not_fit_becomes_a_snapshot() {
         "tried again later"
     );
     assert_eq!(session.step(500, Event::Tick, &nothing), []);
-    session.step(RETRY_MS + 1, Event::Heard, &nothing);
-    let effects = session.step(RETRY_MS + 2, Event::Tick, &nothing);
+    session.step(RETRY_MS + 2, Event::Heard, &nothing);
+    let effects = session.step(RETRY_MS + 3, Event::Tick, &nothing);
     assert_eq!(effects, [], "it was sent when the agent was heard again");
     assert!(session.sent.is_some());
 }

@@ -4,18 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::admission;
 use super::apply::managers::{self, ApplyError, Managers, Writer};
 use super::apply::path::FieldSet;
 use super::apply::typed;
-use super::convert;
-use super::defaults;
 use super::schema::{Schema, SchemaRef, built_in, decode};
 use super::state::{Answer, Caller, FieldValidation, State, Target, text};
 use super::status::{About, FieldError, Status};
-use super::strategy;
 use super::suffix::generated_suffix;
-use super::validate;
+use super::{admission, convert, defaults, strategy, validate};
 
 /// What a write has found out on its way.
 #[derive(Default)]
