@@ -7,7 +7,7 @@ use capstan_core::Digest;
 /// Flags of `capstan agent` and `capstan-agent`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Where the hub listens for agents, such as https://hub.example.org:7443
+    /// Where the hub listens for agents, such as `https://hub.example.org:7443`
     #[arg(long, env = "CAPSTAN_HUB", value_name = "URL")]
     pub hub: String,
     /// File with the hub's CA certificate (PEM); needed, or the pin, until the agent is enrolled

@@ -1,9 +1,9 @@
 //! Capstan's hub: follows Git, renders and plans what every cluster should be, streams it to the agents, and shows what
 //! they report.
 //!
-//! Modules in the order in which data flows: [`source`] fetches, `render` and [`plan`] decide (pure), [`planner`] writes
-//! to the [`store`] and publishes, [`session`] (pure) and [`stream`] talk with agents, [`fleet`] (pure) folds what they
-//! report, [`api`] and [`console`] show it and take what people ask for. [`identity`] says who is who.
+//! Modules in the order in which data flows: `source` fetches, `render` and `plan` decide (pure), `planner` writes
+//! to the `store` and publishes, `session` (pure) and `stream` talk with agents, `fleet` (pure) folds what they
+//! report, `api` and `console` show it and take what people ask for. `identity` says who is who.
 
 mod api;
 mod app;

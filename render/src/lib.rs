@@ -3,7 +3,7 @@
 //!
 //! - [`fleet`] reads the fleet path: clusters, placements, pipelines and granted sources.
 //! - [`cluster`] renders everything that one cluster should be, following Flux `Kustomization`s that rendering yields.
-//! - [`unit`] renders one of them.
+//! - [`mod@unit`] renders one of them.
 //!
 //! Bad input is data: a result holds what could be rendered *and* the [`Problem`]s, each with file and line.
 
