@@ -38,6 +38,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// A hub as a process of its own, so that a test can kill it.
+    #[command(hide = true)]
+    Hub(Box<capstan_hub::Args>),
+    /// An agent as a process of its own.
+    #[command(hide = true)]
+    Agent(capstan_agent::Args),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -57,7 +63,22 @@ fn main() -> anyhow::Result<ExitCode> {
             dir,
         } => check_helm(dir.as_deref()),
         Command::Bench { name, dir, json } => bench::main(&name, dir.as_deref(), json),
+        Command::Hub(args) => process(async { Ok(capstan_hub::run(args.into_config()?).await?) }),
+        Command::Agent(args) => {
+            process(capstan_agent::run(args.into(), capstan_agent::terminated()))
+        }
     }
+}
+
+/// Runs a part of the fleet; it logs to where a test looks.
+fn process(part: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+    tokio::runtime::Runtime::new()?.block_on(part)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check_kustomize(dir: Option<&Path>) -> anyhow::Result<ExitCode> {

@@ -1,7 +1,11 @@
 //! Benchmarks: each measures in one run what it compares.
 
+mod commit;
+mod drift;
+mod fleet;
 mod helm;
 mod kustomize;
+mod units;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -35,13 +39,14 @@ impl Measure {
 /// The command: runs a benchmark by name.
 pub(crate) fn main(name: &str, dir: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let measures = match name {
+        "commit" => block_on(commit::run())?,
+        "drift" => block_on(drift::run())?,
         "helm" => helm::run(dir)?,
         "kustomize" => kustomize::run(dir)?,
-        other => {
-            anyhow::bail!(
-                "run benchmark {other}: there is none of that name; there are `helm` and `kustomize`"
-            )
-        }
+        "units" => block_on(units::run())?,
+        other => anyhow::bail!(
+            "run benchmark {other}: there is none of that name; there are commit, drift, helm, kustomize and units"
+        ),
     };
     if json {
         let list: Vec<Value> = measures.iter().map(Measure::json).collect();
@@ -50,6 +55,10 @@ pub(crate) fn main(name: &str, dir: Option<&Path>, json: bool) -> anyhow::Result
         crate::conformance::say(&table(&measures));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn block_on<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Runtime::new()?.block_on(run)
 }
 
 fn table(measures: &[Measure]) -> String {

@@ -52,7 +52,7 @@ impl Report {
         }
         for group in &self.0 {
             for (case, reason) in &group.failures {
-                let mark = if accepted.iter().any(|a| a == case) {
+                let mark = if accepted.contains(case) {
                     " (accepted)"
                 } else {
                     ""
@@ -69,6 +69,9 @@ impl Report {
                 group.total
             );
         }
+        let failures = self.0.iter().flat_map(|group| &group.failures);
+        let unexpected = failures.filter(|(case, _)| !accepted.contains(case));
+        let _ = writeln!(out, "failures not accepted: {}", unexpected.count());
         out
     }
 

@@ -7,9 +7,11 @@ use capstan_playground::{
     local::{LocalCluster, LocalOptions},
     sim::{SimCluster, SimOptions},
 };
+use futures::{Stream, StreamExt};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
+    core::WatchEvent,
 };
 use serde_json::Value;
 
@@ -123,6 +125,26 @@ impl Cluster {
             .header("content-type", "application/json")
             .body(object.to_string().into_bytes())?;
         Ok(self.client.request(request).await?)
+    }
+
+    /// What changes in the collection at `path` from now on: each object as it is after its change.
+    ///
+    /// # Errors
+    /// When the API server does not answer or refuses.
+    pub async fn watch(
+        &self,
+        path: &str,
+    ) -> anyhow::Result<impl Stream<Item = anyhow::Result<Value>> + use<>> {
+        let list = self.get(path).await?.context("no such collection")?;
+        let version = list["metadata"]["resourceVersion"].as_str();
+        let version = version.context("a list without a version")?;
+        let uri = format!("{path}?watch=true&resourceVersion={version}");
+        let request = http::Request::get(uri).body(Vec::new())?;
+        let events = self.client.request_events::<Value>(request).await?;
+        Ok(events.map(|event| match event? {
+            WatchEvent::Added(it) | WatchEvent::Modified(it) | WatchEvent::Deleted(it) => Ok(it),
+            other => anyhow::bail!("an event that is none of an object: {other:?}"),
+        }))
     }
 
     /// Waits until the field of the object at `path` is `expect`.

@@ -12,6 +12,13 @@ use anyhow::Context;
 /// Bytes of a log that an error shows.
 const SHOWN_LOG_BYTES: usize = 2_000;
 
+/// What is logged: all that a failing test may need, and what production has where times are measured.
+const LOG: &str = if cfg!(debug_assertions) {
+    "debug,h2=info,hyper=info,tower=info,rustls=info"
+} else {
+    "info"
+};
+
 /// A running process with its log in a file. It is killed when it is dropped.
 pub struct Process {
     child: Mutex<Child>,
@@ -89,6 +96,7 @@ fn spawn(args: &[String], log: &Path) -> anyhow::Result<Child> {
     let program = program()?;
     Command::new(&program)
         .args(args)
+        .env("RUST_LOG", LOG)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -96,12 +104,13 @@ fn spawn(args: &[String], log: &Path) -> anyhow::Result<Child> {
         .with_context(|| program.display().to_string())
 }
 
-/// `capstan-process`, which cargo builds beside the tests: they run from `deps`, it lies one folder above.
+/// `capstan-integration`, which has hubs and agents as hidden commands: this program itself, or what cargo builds beside a test.
+/// Tests run from `deps`; it lies one folder above.
 fn program() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folders = test.ancestors().skip(1).take(2);
     let found = folders
-        .map(|it| it.join("capstan-process"))
+        .map(|it| it.join("capstan-integration"))
         .find(|it| it.is_file());
-    found.context("capstan-process is not beside the test; build it with `cargo build -p capstan-integration`")
+    found.context("capstan-integration is not beside the test; build it with `cargo build -p capstan-integration`")
 }
