@@ -36,3 +36,4 @@ mod scenarios;
 
 pub use app::{run, terminated};
 pub use config::{Args, Config};
+pub use link::Backoff;

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 
-use self::backoff::Backoff;
+pub use self::backoff::Backoff;
 use crate::{
     cluster::Cluster,
     config::Config,

@@ -218,6 +218,11 @@ impl Fleet {
         .await
     }
 
+    /// The folder below which everything is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Everything that the fleet wrote where people or machines may read it: logs, the hub's and the agents' folders.
     ///
     /// # Errors

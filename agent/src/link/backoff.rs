@@ -12,8 +12,9 @@ const DEFAULT_SPREAD_MS: u32 = 2_000;
 /// Longest spread that is taken from a hub.
 const MAX_SPREAD_MS: u32 = 120_000;
 
+/// Waits between dials.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub struct Backoff {
     spread_ms: u32,
     failures: u32,
 }
@@ -29,18 +30,18 @@ impl Default for Backoff {
 
 impl Backoff {
     /// Takes the spread that the hub dictates.
-    pub(super) fn set_spread(&mut self, spread_ms: u32) {
+    pub fn set_spread(&mut self, spread_ms: u32) {
         self.spread_ms = spread_ms.min(MAX_SPREAD_MS);
     }
 
     /// The wait after the hub said that it goes away.
-    pub(super) fn after_drain(&mut self, spread_ms: u32) -> Duration {
+    pub fn after_drain(&mut self, spread_ms: u32) -> Duration {
         self.failures = 0;
         spread(Duration::from_millis(spread_ms.min(MAX_SPREAD_MS).into()))
     }
 
     /// The wait after a loss: of a connection that was there, or of a dial that failed.
-    pub(super) fn after_loss(&mut self, was_connected: bool, stable: bool) -> Duration {
+    pub fn after_loss(&mut self, was_connected: bool, stable: bool) -> Duration {
         if stable {
             self.failures = 0;
         }

@@ -104,17 +104,9 @@ impl Bench {
         Ok(line.context("the agent counts no requests")?.parse()?)
     }
 
-    /// What the agent has in memory, in MiB: resident pages, the program's own among them.
+    /// What the agent has in memory.
     pub(super) fn agent_memory(&self) -> anyhow::Result<f64> {
-        let path = format!("/proc/{}/status", self.fleet.agents[CLUSTER].pid());
-        let status = std::fs::read_to_string(&path).context(path)?;
-        let kib = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-        let kib = kib.and_then(|it| it.trim().strip_suffix("kB"));
-        let kib: f64 = kib
-            .context("no VmRSS in /proc, which only Linux has")?
-            .trim()
-            .parse()?;
-        Ok(kib / 1024.0)
+        resident_mib(self.fleet.agents[CLUSTER].pid())
     }
 
     /// The floor: a bare client that server-side-applies the same objects, each at its path, the first (a namespace) alone.
@@ -131,6 +123,19 @@ impl Bench {
         }
         Ok(start.elapsed())
     }
+}
+
+/// What a process has in memory, its program among it, in MiB.
+pub(super) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&path).context(path)?;
+    let kib = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+    let kib = kib.and_then(|it| it.trim().strip_suffix("kB"));
+    let kib: f64 = kib
+        .context("no VmRSS in /proc, which only Linux has")?
+        .trim()
+        .parse()?;
+    Ok(kib / 1024.0)
 }
 
 fn is_healthy(unit: &Value, commit: &str) -> bool {

@@ -5,6 +5,7 @@ mod drift;
 mod fleet;
 mod helm;
 mod kustomize;
+mod swarm;
 mod units;
 
 use std::fmt::Write as _;
@@ -43,9 +44,10 @@ pub(crate) fn main(name: &str, dir: Option<&Path>, json: bool) -> anyhow::Result
         "drift" => block_on(drift::run())?,
         "helm" => helm::run(dir)?,
         "kustomize" => kustomize::run(dir)?,
+        "swarm" => block_on(swarm::run())?,
         "units" => block_on(units::run())?,
         other => anyhow::bail!(
-            "run benchmark {other}: there is none of that name; there are commit, drift, helm, kustomize and units"
+            "run benchmark {other}: there is none of that name; there are commit, drift, helm, kustomize, swarm and units"
         ),
     };
     if json {
