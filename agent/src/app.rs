@@ -155,10 +155,11 @@ async fn agent<C: Cluster>(
     } = start(&config, cluster.clone()).await?;
     let state = watch::Sender::new(LinkState::default());
     let link_state = state.subscribe();
+    // Without all of its content the state is not held: the hub gives it anew, and meanwhile what is there is kept so.
+    let whole = kept.as_ref().filter(|it| held.is_whole(&it.state));
     let session = Session::new(
         identity.hub_id.clone(),
-        kept.as_ref()
-            .map(|it| (Arc::new(it.state.clone()), it.trusted_epoch)),
+        whole.map(|it| (Arc::new(it.state.clone()), it.trusted_epoch)),
     );
     let link = Link {
         config: config.clone(),

@@ -33,6 +33,10 @@ use crate::{
 
 /// Inputs taken before the state is looked at: many changes of one unit cost one look.
 const INPUTS_AT_ONCE: usize = 1_000;
+/// A turn that is not worth a rest: fewer units and objects than a person would notice.
+const SHORT_TURN: Duration = Duration::from_millis(1);
+/// Longest rest: a correction of drift waits no longer for it.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 /// Discovery without a reason: kinds come and go without our doing.
 const DISCOVERY_PERIOD: Duration = Duration::from_secs(600);
 
@@ -153,7 +157,16 @@ impl<C: Cluster> Engine<C> {
             while let Some(done) = self.passes.try_join_next() {
                 self.finish(done);
             }
+            let begun = Instant::now();
             self.turn();
+            self.rest(begun.elapsed()).await;
+        }
+    }
+
+    /// Lets events come together: in a storm of them, looking takes at most half of the time.
+    async fn rest(&self, turn: Duration) {
+        if turn >= SHORT_TURN {
+            tokio::time::sleep(turn.min(LONGEST_REST)).await;
         }
     }
 

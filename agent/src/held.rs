@@ -81,11 +81,7 @@ impl Held {
     pub(crate) fn keep(&self, state: &HeldState) -> io::Result<()> {
         let bytes = serde_json::to_vec(state).map_err(io::Error::other)?;
         self.write(&self.folder.join(STATE), STATE, &bytes, true)?;
-        let units = state.state.units.values();
-        let named: BTreeSet<String> = units
-            .flat_map(|it| &it.entries)
-            .map(|it| it.digest.hex())
-            .collect();
+        let named: BTreeSet<String> = named(&state.state).iter().map(Digest::hex).collect();
         for file in fs::read_dir(self.folder.join("blobs"))?.flatten() {
             if !file
                 .file_name()
@@ -96,6 +92,18 @@ impl Held {
             }
         }
         Ok(())
+    }
+
+    /// Whether every blob that `state` names can be read. Blobs are not written as durably as the state, so that a crash of the
+    /// machine may have damaged some: those are forgotten, to be asked for again.
+    pub(crate) fn is_whole(&self, state: &DesiredState) -> bool {
+        self.are_readable(&named(state))
+    }
+
+    fn are_readable(&self, digests: &BTreeSet<Digest>) -> bool {
+        let (_, damaged): (Vec<_>, Vec<_>) = digests.iter().partition(|it| self.get(it).is_ok());
+        damaged.iter().for_each(|it| self.forget(it));
+        damaged.is_empty()
     }
 
     /// Whether a blob is there. Whether it can be opened is found out when it is needed.
@@ -144,6 +152,12 @@ impl Held {
         let packed = zstd::encode_all(bytes, ZSTD_LEVEL)?;
         write_private(path, &self.sealer.seal(name, &packed)?, durable)
     }
+}
+
+/// The blobs that a state names.
+fn named(state: &DesiredState) -> BTreeSet<Digest> {
+    let entries = state.units.values().flat_map(|it| &it.entries);
+    entries.map(|it| it.digest).collect()
 }
 
 /// Whether `bytes` are what `entry` names, with the cluster's key where they are sensitive.
@@ -223,6 +237,19 @@ mod tests {
             !held(folder.path()).has(&digest),
             "a blob that nothing names is dropped"
         );
+    }
+
+    #[test]
+    fn a_damaged_blob_is_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = held(folder.path());
+        let digest = Digest::of(b"x");
+        let named = BTreeSet::from([digest]);
+        held.put(&digest, b"x").unwrap();
+        assert!(held.are_readable(&named));
+        fs::write(held.blob_path(&digest), b"").unwrap();
+        assert!(!held.are_readable(&named));
+        assert!(!held.has(&digest), "so that it is fetched");
     }
 
     #[test]

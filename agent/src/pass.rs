@@ -23,14 +23,14 @@ use crate::{
     cluster::{Actor, Cluster, Discovery, Resource},
     observed::{Sight, Topic},
     plan::{Apply, ChangeSet, PlanInput, Wanted, Why, plan},
-    shared::Shared,
+    shared::{REQUESTS, Shared},
     switches::Switches,
 };
 
 /// Longest wait for definitions and namespaces to be ready before what needs them is applied.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Objects of one unit that are applied at the same time.
-const OBJECTS_AT_ONCE: usize = 8;
+/// Objects of one unit that are applied at the same time: as many as the agent has requests under way.
+const OBJECTS_AT_ONCE: usize = REQUESTS;
 
 /// An object of a unit, before it is known how its kind is served.
 #[derive(Clone, Debug, PartialEq, Eq)]

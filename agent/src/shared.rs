@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Requests that change objects, at the same time: enough to keep an API server busy, little enough to leave it to others.
-const REQUESTS: usize = 16;
+pub(crate) const REQUESTS: usize = 16;
 /// Shortest time between two discoveries.
 const DISCOVERY_GAP: Duration = Duration::from_millis(500);
 /// Longest wait for the first list of a kind before its objects are applied without it.

@@ -21,8 +21,17 @@ pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// Puts `bytes` at `path` whole or not at all, for the owner alone.
+/// Puts `bytes` at `path` whole or not at all, for the owner alone, to be there after a crash of the machine.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, bytes, true)
+}
+
+/// The same for what can be lost and shows when it is damaged. It is many times faster: nothing waits for the disk.
+pub(crate) fn write_private_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, bytes, false)
+}
+
+fn write_with(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let unique = crate::secret::random_below(u64::MAX);
@@ -34,6 +43,9 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .mode(FILE_MODE)
             .open(&temporary)?;
         file.write_all(bytes)?;
+        if !durable {
+            return fs::rename(&temporary, path);
+        }
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         File::open(folder)?.sync_all()

@@ -28,6 +28,8 @@ pub use repository::Repository;
 
 /// How long a test waits for anything. Long, since machines are slow and noisy; a test that passes never waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Where it is set, the folder of a fleet stays when it ends: its logs say what happened.
+const KEEP: &str = "CAPSTAN_KEEP_FLEETS";
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -60,7 +62,10 @@ impl Fleet {
         names: &[&str],
         files: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("capstan-e2e-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("capstan-e2e-")
+            .disable_cleanup(std::env::var_os(KEEP).is_some())
+            .tempdir()?;
         let repositories = folder.path().join("git");
         std::fs::create_dir(&repositories)?;
         let git = GitServer::start(&repositories, None).await?;

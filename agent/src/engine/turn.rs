@@ -460,25 +460,23 @@ impl<C: Cluster> Engine<C> {
             .as_ref()
             .filter(|it| it.0 == digest)
             .map(|it| &it.1);
-        let (judgement, inventory) = {
-            let units = self.shared.ledger.units();
-            let inventory = units.get(key).cloned().unwrap_or_default();
-            drop(units);
-            let observed = self.shared.observed();
-            let judgement = judge(&View {
-                unit: state.unit.as_ref(),
-                stopped,
-                waits_for,
-                running: state.running,
-                last,
-                differing,
-                inventory: &inventory,
-                checks: &state.checks,
-                late,
-                sight: |it: &ObjectKey| observed.sight(it, key.kind),
-            });
-            (judgement, inventory)
-        };
+        let units = self.shared.ledger.units();
+        let nothing = UnitInventory::default();
+        let inventory = units.get(key).unwrap_or(&nothing);
+        let observed = self.shared.observed();
+        let judgement = judge(&View {
+            unit: state.unit.as_ref(),
+            stopped,
+            waits_for,
+            running: state.running,
+            last,
+            differing,
+            inventory,
+            checks: &state.checks,
+            late,
+            sight: |it: &ObjectKey| observed.sight(it, key.kind),
+        });
+        drop(observed);
         state.ready = state.is_applied()
             && state.unit.as_ref().is_some_and(|it| it.problem.is_none())
             && (!waits(state) || judgement.healthy);
@@ -487,7 +485,8 @@ impl<C: Cluster> Engine<C> {
         let late_at = late_at.filter(|it| waits(state) && *it > now && !judgement.healthy);
         let wakes = [state.retry_at, fights, late_at];
         state.wake_at = wakes.into_iter().flatten().min();
-        let report = report(key, state, judgement, &inventory);
+        let report = report(key, state, judgement, inventory);
+        drop(units);
         self.reports.outbox().report(report)
     }
 }

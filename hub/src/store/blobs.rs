@@ -84,7 +84,7 @@ impl Blobs {
             [&[PLAIN][..], &packed].concat()
         };
         files::make_private_folder(path.parent().unwrap_or(&self.folder)).map_err(io)?;
-        files::write_private(&path, &content).map_err(io)
+        files::write_private_cache(&path, &content).map_err(io)
     }
 
     /// The content, checked against its digest. A damaged file is removed, so that it is made again.

@@ -79,6 +79,6 @@ async fn measure(size: usize) -> anyhow::Result<Vec<Measure>> {
         "count",
         None,
     ));
-    measures.push(figure("agent memory", bench.agent_memory()?, "MiB", None));
+    measures.extend(bench.agent_memory(&format!("{size} objects"))?);
     Ok(measures)
 }

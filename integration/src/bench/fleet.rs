@@ -10,6 +10,8 @@ use capstan_integration::harness::{Cluster, ClusterKind, Fleet, condition};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
+use super::Measure;
+
 /// The one cluster.
 pub(super) const CLUSTER: &str = "bench";
 /// Requests that the floor has under way at once: as many as the agent.
@@ -104,9 +106,21 @@ impl Bench {
         Ok(line.context("the agent counts no requests")?.parse()?)
     }
 
-    /// What the agent has in memory.
-    pub(super) fn agent_memory(&self) -> anyhow::Result<f64> {
-        resident_mib(self.fleet.agents[CLUSTER].pid())
+    /// What the agent has in memory: all of its pages, and those that are its own and no file's.
+    pub(super) fn agent_memory(&self, what: &str) -> anyhow::Result<[Measure; 2]> {
+        let pid = self.fleet.agents[CLUSTER].pid();
+        let measure = |part: &str, field: &str| {
+            anyhow::Ok(Measure {
+                name: format!("{what}: agent memory{part}"),
+                value: memory_mib(pid, field)?,
+                unit: "MiB",
+                baseline: None,
+            })
+        };
+        Ok([
+            measure("", "VmRSS:")?,
+            measure(", without its program", "RssAnon:")?,
+        ])
     }
 
     /// The floor: a bare client that server-side-applies the same objects, each at its path, the first (a namespace) alone.
@@ -125,14 +139,14 @@ impl Bench {
     }
 }
 
-/// What a process has in memory, its program among it, in MiB.
-pub(super) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
+/// What `/proc` says of a process's memory, in MiB: `VmRSS:` for all of it, `RssAnon:` without the pages of files.
+pub(super) fn memory_mib(pid: u32, field: &str) -> anyhow::Result<f64> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(&path).context(path)?;
-    let kib = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+    let kib = status.lines().find_map(|it| it.strip_prefix(field));
     let kib = kib.and_then(|it| it.trim().strip_suffix("kB"));
     let kib: f64 = kib
-        .context("no VmRSS in /proc, which only Linux has")?
+        .with_context(|| format!("no {field} in /proc, which only Linux has"))?
         .trim()
         .parse()?;
     Ok(kib / 1024.0)

@@ -18,7 +18,7 @@ use tokio::{sync::watch, task::JoinSet};
 use self::agent::{Agent, Hub, Tally};
 use super::{
     Measure,
-    fleet::{file, objects, resident_mib},
+    fleet::{file, memory_mib, objects},
 };
 
 /// Agents; the first size shows how the figures grow.
@@ -75,7 +75,7 @@ async fn measure(size: usize) -> anyhow::Result<Vec<Measure>> {
     let cpu = cpu_seconds(&fleet)?;
     tokio::time::sleep(IDLE).await;
     let idle = (cpu_seconds(&fleet)? - cpu) / IDLE.as_secs_f64() * 100.0;
-    let memory = resident_mib(fleet.hub.pid())?;
+    let memory = memory_mib(fleet.hub.pid(), "VmRSS:")?;
 
     let changed = base(1);
     let files = [(changed.0.as_str(), changed.1.as_str())];

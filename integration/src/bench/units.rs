@@ -67,12 +67,7 @@ async fn measure(size: usize) -> anyhow::Result<Vec<Measure>> {
     );
     let one = vec![content(0, 1)];
     figure("one changed", timed(&bench, &one, size).await?, Some(floor));
-    figures.push(Measure {
-        name: format!("{size} units: agent memory"),
-        value: bench.agent_memory()?,
-        unit: "MiB",
-        baseline: None,
-    });
+    figures.extend(bench.agent_memory(&format!("{size} units"))?);
     Ok(figures)
 }
 
