@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -13,17 +14,23 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderName, HeaderValue, Response, StatusCode, header},
+    serve::Listener,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::Command,
     task::JoinHandle,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::sim::tls::Tls;
 
 /// A push larger than this is no demo.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
+/// A client that does not finish its handshake in this time keeps the others waiting no longer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A CGI program's header lines.
 const MAX_HEADER_BYTES: usize = 16 << 10;
 
@@ -38,6 +45,7 @@ pub struct Login {
 
 /// A running server of bare repositories. It stops when it is dropped.
 pub struct GitServer {
+    scheme: &'static str,
     address: SocketAddr,
     root: PathBuf,
     task: JoinHandle<()>,
@@ -57,6 +65,35 @@ impl GitServer {
     pub async fn start(root: &Path, login: Option<Login>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        Ok(Self::serve("http", listener, address, root, login))
+    }
+
+    /// The same over TLS, with a certificate of an authority that is made for it and given as PEM.
+    ///
+    /// # Errors
+    /// When no port or no certificate can be had.
+    pub async fn start_tls(root: &Path, login: Option<Login>) -> io::Result<(Self, String)> {
+        let tls = Tls::new().map_err(io::Error::other)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let listener = TlsListener {
+            listener,
+            acceptor: tls.acceptor.clone(),
+        };
+        let server = Self::serve("https", listener, address, root, login);
+        Ok((server, tls.authority))
+    }
+
+    fn serve<L: Listener>(
+        scheme: &'static str,
+        listener: L,
+        address: SocketAddr,
+        root: &Path,
+        login: Option<Login>,
+    ) -> Self
+    where
+        L::Addr: std::fmt::Debug,
+    {
         let basic = |it: Login| {
             format!(
                 "Basic {}",
@@ -73,16 +110,17 @@ impl GitServer {
                 tracing::error!(%error, "git server ended");
             }
         });
-        Ok(Self {
+        Self {
+            scheme,
             address,
             root: root.to_owned(),
             task,
-        })
+        }
     }
 
     /// Where the repository `name` is.
     pub fn url(&self, name: &str) -> String {
-        format!("http://{}/{name}", self.address)
+        format!("{}://{}/{name}", self.scheme, self.address)
     }
 
     /// Makes an empty bare repository that may be pushed to, whose branch is `main`.
@@ -105,6 +143,33 @@ impl GitServer {
         .await?;
         git(&path, &["config", "http.receivepack", "true"]).await?;
         Ok(path)
+    }
+}
+
+/// Connections whose handshake is done.
+struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, peer)) = self.listener.accept().await else {
+                continue;
+            };
+            let done = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await;
+            if let Ok(Ok(stream)) = done {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 

@@ -221,6 +221,15 @@ fn full(bytes: Vec<u8>) -> Body {
     Full::new(Bytes::from(bytes)).boxed()
 }
 
+/// Go's clients know the aggregated form of discovery by its media type alone.
+fn media_of(body: &serde_json::Value) -> &'static str {
+    if body["kind"] == "APIGroupDiscoveryList" {
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    } else {
+        "application/json"
+    }
+}
+
 fn plain(reply: Reply) -> Response<Body> {
     let (code, media, bytes, warnings, retry_after) = match reply {
         Reply::Json {
@@ -230,7 +239,7 @@ fn plain(reply: Reply) -> Response<Body> {
             retry_after,
         } => (
             code,
-            "application/json",
+            media_of(&body),
             body.to_string().into_bytes(),
             warnings,
             retry_after,

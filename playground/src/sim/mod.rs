@@ -53,7 +53,7 @@ mod status;
 mod storage;
 mod strategy;
 mod suffix;
-mod tls;
+pub(crate) mod tls;
 mod validate;
 mod watch;
 mod workloads;
