@@ -63,7 +63,7 @@ pub(crate) async fn pipelines(State(served): State<Served>) -> Json<Value> {
             let environment = |stage: &crate::plan::Stage| {
                 let key = pipeline.key(stage);
                 let pin = planned.book.environments.get(&key).unwrap_or(Pin::none());
-                let unmet = unmet_of(input, pipeline, stage);
+                let unmet = unmet_of(input, &planned.book, pipeline, stage);
                 let frozen = input.overrides.freezes.contains_key(&key.to_string()) || input.overrides.freezes.contains_key("*");
                 json!({
                     "name": stage.name,

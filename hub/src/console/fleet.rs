@@ -111,7 +111,7 @@ fn pipelines(served: &Served) -> Markup {
                     .get(&it.key(stage))
                     .unwrap_or(Pin::none())
                     .clone();
-                let unmet = crate::plan::unmet_of(input, it, stage);
+                let unmet = crate::plan::unmet_of(input, &planned.book, it, stage);
                 (stage.clone(), pin, unmet)
             };
             (it.clone(), it.stages.iter().map(stage).collect::<Vec<_>>())

@@ -82,12 +82,36 @@ pub(crate) fn decide(input: &PinInput<'_>, old: &Book) -> Decision {
     decision
 }
 
-/// Why a stage's pinned revision is not healthy in every one of its clusters; empty: it is.
-pub(crate) fn unmet_of(input: &PinInput<'_>, pipeline: &Pipeline, stage: &Stage) -> Vec<String> {
+/// Why a stage's pinned revision is not healthy in every one of its clusters; empty: it is. A cluster that still follows
+/// another revision (its turn has not come, or it is held or frozen) proves nothing.
+pub(crate) fn unmet_of(
+    input: &PinInput<'_>,
+    book: &Book,
+    pipeline: &Pipeline,
+    stage: &Stage,
+) -> Vec<String> {
     if stage.clusters.is_empty() {
         return vec![format!("environment {} has no cluster", stage.name)];
     }
-    let of = |it: &ClusterName| (input.unmet)(it, &pipeline.source);
+    let key = pipeline.key(stage);
+    let wanted = book
+        .environments
+        .get(&key)
+        .and_then(|it| it.revision.as_ref());
+    let of = |it: &ClusterName| {
+        let pin = book
+            .clusters
+            .get(it)
+            .and_then(|it| it.get(&pipeline.source));
+        let follows = pin.and_then(|it| it.revision.as_ref());
+        match (wanted, follows) {
+            (Some(wanted), Some(follows)) if wanted != follows => {
+                vec![format!("cluster {it} is still at {}", follows.short())]
+            }
+            (Some(_), None) => vec![format!("cluster {it} is at no revision yet")],
+            _ => (input.unmet)(it, &pipeline.source),
+        }
+    };
     stage.clusters.iter().flat_map(of).collect()
 }
 
@@ -98,7 +122,7 @@ fn move_pipeline(input: &PinInput<'_>, old: &Book, pipeline: &Pipeline, decision
     for (at, stage) in pipeline.stages.iter().enumerate() {
         let key = pipeline.key(stage);
         let mut pin = old.environments.get(&key).cloned().unwrap_or_default();
-        let healthy = pin.revision.is_some() && unmet_of(input, pipeline, stage).is_empty();
+        let healthy = pin.revision.is_some() && unmet_of(input, old, pipeline, stage).is_empty();
         if healthy {
             pin.mark_healthy();
         }

@@ -91,7 +91,7 @@ pub(crate) fn promote(
         .get(&before_key)
         .unwrap_or(Pin::none())
         .clone();
-    let mut unmet = unmet_of(input, pipeline, before);
+    let mut unmet = unmet_of(input, book, pipeline, before);
     let wanted = request.to.clone().or(source.revision.clone());
     if request.to.is_some() && wanted != source.revision {
         // An earlier revision that the environment before was healthy at is as good as the present one.

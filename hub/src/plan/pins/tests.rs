@@ -261,3 +261,46 @@ fn only_so_many_change_at_once() {
     fleet.sick.clear();
     assert_eq!(fleet.step(), ["2", "1", "2"]);
 }
+
+#[test]
+fn an_environment_is_proven_only_when_all_its_clusters_have_moved() {
+    let mut fleet = Fleet::new(true);
+    fleet.pipelines[0].stages[0].clusters = ["dev", "prod"].map(name).into();
+    fleet.pipelines[0].stages[2].clusters.clear();
+    fleet.commit("1");
+    fleet.step();
+    assert_eq!(fleet.step(), ["1", "1", "1"]);
+    fleet.placements = vec![Placed {
+        clusters: ["dev", "prod"].map(name).into(),
+        max_concurrent: Some(1),
+    }];
+    fleet.commit("2");
+    assert_eq!(fleet.step(), ["2", "1", "1"], "one of two");
+    assert_eq!(fleet.step(), ["2", "1", "2"], "staging waits for both");
+    assert_eq!(fleet.step(), ["2", "2", "2"]);
+}
+
+#[test]
+fn what_was_promoted_is_healthy_only_when_its_clusters_have_it() {
+    let mut fleet = Fleet::new(true);
+    fleet.commit("1");
+    for _ in 0..3 {
+        fleet.step();
+    }
+    let ask = |fleet: &mut Fleet| {
+        fleet.with(|input, book| promote(input, book, &prod(), &request(false, "")))
+    };
+    ask(&mut fleet).unwrap();
+    fleet.step();
+    fleet.step();
+    fleet.commit("2");
+    for _ in 0..3 {
+        fleet.step();
+    }
+    ask(&mut fleet).unwrap();
+    fleet.step();
+    fleet.sick = [name("prod")].into();
+    fleet.step();
+    let healthy = &fleet.book.environments[&prod()].healthy;
+    assert_eq!(*healthy, [revision("1")], "2 never was");
+}
