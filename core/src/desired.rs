@@ -120,9 +120,10 @@ impl Default for UnitSpec {
 }
 
 /// What happens to drift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DriftMode {
     /// Put back what was changed.
+    #[default]
     Correct,
     /// Say what was changed and by whom, and leave it.
     Warn,

@@ -15,6 +15,7 @@ use capstan_kustomize::Tree;
 pub use roots::{RootUnit, roots};
 
 use crate::{
+    artifact::{self, Artifacts},
     fleet::{DEFAULT_NAMESPACE, source_key},
     flux::{GitRepository, HELM_GROUP, KUSTOMIZE_GROUP, Kustomization, SOURCE_GROUP, SourceRef},
     memo::Memo,
@@ -82,23 +83,44 @@ struct Task {
     /// The source of the root above, for which bootstrap's `flux-system` stands.
     root_source: SourceKey,
     spec: Result<Kustomization, Problem>,
+    /// A source that it names may still be made; it has been waited for.
+    waited: bool,
 }
 
 /// Renders a cluster. The result names every unit exactly once; a unit that two parents yield belongs to the first and is
-/// a warning on the second.
+/// a warning on the second. A unit whose source another unit makes comes after that one.
 pub fn render_cluster(input: &ClusterInput<'_>, memo: &Memo) -> RenderedCluster {
     let mut out = RenderedCluster::default();
+    let mut artifacts = Artifacts::new();
     let mut queue: VecDeque<Task> = input.roots.iter().map(root_task).collect();
-    while let Some(task) = queue.pop_front() {
+    let (mut waiting, mut known) = (Vec::new(), 0);
+    loop {
+        let Some(task) = queue.pop_front() else {
+            // Without anything new, what is waited for does not come.
+            let in_vain = artifacts.len() == known;
+            known = artifacts.len();
+            queue.extend(waiting.drain(..).map(|it| Task {
+                waited: in_vain,
+                ..it
+            }));
+            if queue.is_empty() {
+                return out;
+            }
+            continue;
+        };
         if let Some(warning) = refused(&out, &task) {
             out.warnings.push(warning);
             continue;
         }
+        if waits_for_artifact(&task, &artifacts) {
+            waiting.push(task);
+            continue;
+        }
         let key = task.key.clone();
-        let outcome = match render(input, memo, &task) {
-            Ok((rendered, source)) => {
+        let outcome = match render(input, memo, &task, &artifacts) {
+            Ok(rendered) => {
                 queue.extend(children(input, &task, &rendered, &mut out.warnings));
-                let _ = source;
+                make_artifacts(input, &task, &rendered, &mut artifacts, &mut out.warnings);
                 UnitOutcome::Rendered(rendered)
             }
             Err((source, problems)) => UnitOutcome::Failed {
@@ -112,7 +134,41 @@ pub fn render_cluster(input: &ClusterInput<'_>, memo: &Memo) -> RenderedCluster 
         };
         out.units.insert(key, outcome);
     }
-    out
+}
+
+fn waits_for_artifact(task: &Task, artifacts: &Artifacts) -> bool {
+    let Ok(spec) = &task.spec else {
+        return false;
+    };
+    let source = resolve(&spec.source_ref, &task.key.namespace);
+    source.kind == artifact::KIND && !task.waited && !artifacts.contains_key(&source)
+}
+
+/// Makes the sources that the generators among what was rendered declare.
+fn make_artifacts(
+    input: &ClusterInput<'_>,
+    task: &Task,
+    rendered: &RenderedUnit,
+    artifacts: &mut Artifacts,
+    warnings: &mut Vec<Problem>,
+) {
+    let is_generator =
+        |it: &&Object| it.key().group == artifact::GROUP && it.key().kind == "ArtifactGenerator";
+    for object in rendered.flux.iter().filter(is_generator) {
+        let find = |reference: &SourceRef| {
+            let key = granted(input, task, reference, &object.key().namespace);
+            let pinned = input.trees.get(&key).cloned();
+            pinned
+                .map(|it| (key.clone(), it))
+                .ok_or_else(|| format!("{key} is not there: it is not granted in the fleet path, not fetched, or not of a kind that is there yet"))
+        };
+        match artifact::generate(object, find) {
+            Ok(made) => artifacts.extend(made),
+            Err(problem) => {
+                warnings.push(problem.of_unit(&task.key, Some(&rendered.source)));
+            }
+        }
+    }
 }
 
 fn root_task(root: &RootUnit) -> Task {
@@ -124,6 +180,7 @@ fn root_task(root: &RootUnit) -> Task {
         depth: 0,
         root_source: resolve(&root.spec.source_ref, &root.key.namespace),
         spec: Ok(root.spec.clone()),
+        waited: false,
     }
 }
 
@@ -150,13 +207,44 @@ fn render(
     input: &ClusterInput<'_>,
     memo: &Memo,
     task: &Task,
-) -> Result<(RenderedUnit, SourceKey), Failure> {
+    artifacts: &Artifacts,
+) -> Result<RenderedUnit, Failure> {
     let spec = task
         .spec
         .as_ref()
         .map_err(|problem| (None, vec![problem.clone()]))?;
-    let source = granted(input, task, &spec.source_ref);
+    let (source, pinned) = find_source(input, task, &spec.source_ref, artifacts)?;
+    let unit = UnitInput {
+        key: &task.key,
+        origin: &task.origin,
+        spec,
+        source: &source,
+        pinned,
+        digest_key: input.digest_key,
+    };
+    let rendered = contained(&task.key, || render_unit(&unit, memo));
+    rendered.map_err(|problems| (Some(source.clone()), problems))
+}
+
+/// The source that a unit is rendered from, and its content. What was made from another source goes by that one's name
+/// and revision, so that it is pinned and promoted with it.
+fn find_source<'a>(
+    input: &'a ClusterInput<'_>,
+    task: &Task,
+    reference: &SourceRef,
+    artifacts: &'a Artifacts,
+) -> Result<(SourceKey, &'a PinnedTree), Failure> {
+    let source = granted(input, task, reference, &task.key.namespace);
     let failed = |problem: Problem| (Some(source.clone()), vec![problem]);
+    if source.kind == artifact::KIND {
+        return match artifacts.get(&source) {
+            Some(Ok(it)) => Ok((it.origin.clone(), &it.pinned)),
+            Some(Err(problem)) => Err(failed(problem.clone())),
+            None => Err(failed(Problem::error(format!(
+                "spec.sourceRef: no ArtifactGenerator of this cluster makes {source}"
+            )))),
+        };
+    }
     if source.kind != "GitRepository" {
         return Err(failed(Problem::error(format!(
             "spec.sourceRef: {} sources are not there yet",
@@ -173,22 +261,31 @@ fn render(
             "spec.sourceRef: {source} has not been fetched yet"
         ))));
     };
-    let unit = UnitInput {
-        key: &task.key,
-        origin: &task.origin,
-        spec,
-        source: &source,
-        pinned,
-        digest_key: input.digest_key,
-    };
-    let rendered = render_unit(&unit, memo).map_err(|problems| (Some(source.clone()), problems))?;
-    Ok((rendered, source))
+    Ok((source, pinned))
+}
+
+/// A defect of a renderer is one unit's problem, not the fleet's.
+fn contained<T>(
+    key: &UnitKey,
+    render: impl FnOnce() -> Result<T, Vec<Problem>>,
+) -> Result<T, Vec<Problem>> {
+    // What panics leaves nothing behind: the memo keeps whole results alone.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(render)).unwrap_or_else(|_| {
+        let message =
+            "rendering it ended by a defect of Capstan; please report it, with the unit's files";
+        Err(vec![Problem::error(message).about(key)])
+    })
 }
 
 /// The source that a reference means: bootstrap's `flux-system` stands for the source of the root unit where the fleet
 /// path declares none of that name.
-fn granted(input: &ClusterInput<'_>, task: &Task, reference: &SourceRef) -> SourceKey {
-    let key = resolve(reference, &task.key.namespace);
+fn granted(
+    input: &ClusterInput<'_>,
+    task: &Task,
+    reference: &SourceRef,
+    namespace: &str,
+) -> SourceKey {
+    let key = resolve(reference, namespace);
     let bootstrap = key.namespace == DEFAULT_NAMESPACE && key.name == "flux-system";
     if bootstrap && !input.sources.contains_key(&key) {
         task.root_source.clone()
@@ -235,6 +332,11 @@ fn children(
                     warnings.push(about(Problem::warning(message)));
                 }
             }
+            (artifact::GROUP, "ArtifactGenerator") => {}
+            (_, "FluxInstance") => {
+                let message = "installs nothing: the agent takes the place of Flux's controllers";
+                warnings.push(about(Problem::warning(message)));
+            }
             (_, kind) => {
                 warnings.push(about(Problem::warning(format!(
                     "{kind} is not acted on yet"
@@ -271,5 +373,21 @@ fn child(task: &Task, object: &Object, kind: UnitKind) -> Task {
         depth: task.depth + 1,
         root_source: task.root_source.clone(),
         spec: spec.map_err(|it| it.about(named)),
+        waited: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_fails_one_unit() {
+        let key = "dev/Kustomization/flux-system/apps".parse().unwrap();
+        let problems = contained(&key, || -> Result<(), _> { panic!("a defect") }).unwrap_err();
+        assert!(
+            problems[0].to_string().contains("defect of Capstan"),
+            "{problems:?}"
+        );
     }
 }

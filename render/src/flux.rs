@@ -20,6 +20,9 @@ pub const HELM_GROUP: &str = "helm.toolkit.fluxcd.io";
 /// Group of the sources.
 pub const SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
 
+/// Annotation of a unit: `correct` (where it is not there) or `warn`.
+pub const DRIFT: &str = "capstan.dev/drift";
+
 /// Shortest timeout that Flux takes from an interval.
 const MIN_TIMEOUT_SECONDS: u32 = 30;
 
@@ -94,6 +97,9 @@ pub struct Kustomization {
     /// Paths left out of drift and apply.
     #[serde(default)]
     pub ignore: Vec<Value>,
+    /// What happens to drift, as the annotation [`DRIFT`] says.
+    #[serde(skip)]
+    pub drift: DriftMode,
 }
 
 /// A reference to a source.
@@ -181,7 +187,18 @@ impl Kustomization {
     /// Says which field is missing or wrong.
     pub fn parse(value: &Value) -> Result<Self, String> {
         let spec = value.get("spec").cloned().unwrap_or_default();
-        serde_json::from_value(spec).map_err(|error| format!("spec: {error}"))
+        let mut parsed: Self =
+            serde_json::from_value(spec).map_err(|error| format!("spec: {error}"))?;
+        parsed.drift = match value["metadata"]["annotations"][DRIFT].as_str() {
+            None | Some("correct") => DriftMode::Correct,
+            Some("warn") => DriftMode::Warn,
+            Some(other) => {
+                return Err(format!(
+                    "annotation {DRIFT}: `{other}` is neither correct nor warn"
+                ));
+            }
+        };
+        Ok(parsed)
     }
 
     /// Fields that are set and not honoured yet. Rendering without them would give something else than Flux gives, so the
@@ -231,7 +248,7 @@ impl Kustomization {
             retry_interval_seconds: retry.unwrap_or(interval_seconds),
             suspend: self.suspend,
             force: self.force,
-            drift: DriftMode::Correct,
+            drift: self.drift,
             depends_on: self
                 .depends_on
                 .iter()
@@ -384,6 +401,19 @@ mod tests {
         );
         let missing = Kustomization::parse(&json!({"spec": {"interval": "1m"}})).unwrap_err();
         assert_eq!(missing, "spec: missing field `sourceRef`");
+    }
+
+    #[test]
+    fn drift_is_only_reported_where_the_unit_says_so() {
+        let object = |mode: &str| {
+            json!({"metadata": {"annotations": {DRIFT: mode}}, "spec": {
+                "interval": "10m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "fleet"},
+            }})
+        };
+        let parsed = Kustomization::parse(&object("warn")).unwrap();
+        let spec = parsed.unit_spec("flux-system").unwrap();
+        assert_eq!(spec.drift, DriftMode::Warn);
+        assert!(Kustomization::parse(&object("ignore")).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!
 //! Bad input is data: a result holds what could be rendered *and* the [`Problem`]s, each with file and line.
 
+mod artifact;
 mod build;
 pub mod capstan;
 pub mod cluster;

@@ -16,8 +16,12 @@ use crate::{
     problem::Problem,
 };
 
-/// Ending of the API groups of Flux's own kinds.
-const FLUX_GROUPS: &str = ".toolkit.fluxcd.io";
+/// Endings of the API groups of Flux's own kinds, its extensions and its operator.
+const FLUX_GROUPS: [&str; 3] = [
+    ".toolkit.fluxcd.io",
+    ".extensions.fluxcd.io",
+    "fluxcd.controlplane.io",
+];
 /// The label that Flux's own manifests carry. Its controllers are not installed: the agent does their work, and two
 /// owners of one object would fight.
 const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "flux");
@@ -190,7 +194,7 @@ fn take(
     }
     let object = Object::parse(value).map_err(|it| at(Problem::error(it.to_string())))?;
     let key = object.key().clone();
-    if key.group.ends_with(FLUX_GROUPS) {
+    if FLUX_GROUPS.iter().any(|it| key.group.ends_with(it)) {
         return Ok(Taken::Flux(object));
     }
     if is_flux_component(&object) {
@@ -224,8 +228,10 @@ fn take(
     }))
 }
 
-/// Whether the object is a part of Flux itself: everything of its manifests but the namespace and the definitions.
+/// Whether the object is a part of Flux itself: everything of its manifests but the namespace, the definitions, and the
+/// service accounts that units may name.
 fn is_flux_component(object: &Object) -> bool {
-    let kept = ["Namespace", "CustomResourceDefinition"].contains(&object.key().kind.as_str());
+    let kept = ["Namespace", "CustomResourceDefinition", "ServiceAccount"];
+    let kept = kept.contains(&object.key().kind.as_str());
     object.label(PART_OF.0) == Some(PART_OF.1) && !kept
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use capstan_core::{ClusterName, UnitKey, UnitKind, id::is_object_name};
+use capstan_core::{ClusterName, UnitKey, UnitKind, desired::DriftMode, id::is_object_name};
 use serde_json::Value;
 
 use crate::{
@@ -134,6 +134,7 @@ fn root(
         service_account_name: sync.service_account_name.clone(),
         deletion_policy: None,
         ignore: Vec::new(),
+        drift: DriftMode::default(),
     };
     Ok(RootUnit {
         key,
