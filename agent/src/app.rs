@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use capstan_core::ObjectKey;
+use capstan_proto::CommitTraces;
 use futures::StreamExt;
 use serde_json::json;
 use tokio::{
@@ -45,10 +46,18 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
         .context("the cluster's configuration cannot be used")?;
     let counter = cluster.clone();
     let requests = Arc::new(move || counter.requests());
-    tokio::select! {
-        result = agent(config, Arc::new(cluster), requests) => result,
+    let traces = CommitTraces::open("capstan-agent", config.otlp_endpoint.as_deref());
+    let traces = Arc::new(traces.map_err(anyhow::Error::msg)?);
+    let result = tokio::select! {
+        result = agent(config, Arc::new(cluster), requests, traces.clone()) => result,
         () = shutdown => Ok(()),
+    };
+    // It blocks, and what it waits for may run on this very thread.
+    let closed = tokio::task::spawn_blocking(move || traces.close()).await;
+    if let Ok(Err(error)) = closed {
+        tracing::warn!(error, "the last traces could not be sent");
     }
+    result
 }
 
 /// Everything but the link: what goes on alone.
@@ -140,11 +149,12 @@ async fn agent<C: Cluster>(
     config: Config,
     cluster: Arc<C>,
     requests: Arc<dyn Fn() -> u64 + Send + Sync>,
+    traces: Arc<CommitTraces>,
 ) -> anyhow::Result<()> {
     let Started {
         shared,
         reports,
-        engine,
+        mut engine,
         inbox,
         inputs,
         held,
@@ -153,6 +163,7 @@ async fn agent<C: Cluster>(
         store,
         kube_version,
     } = start(&config, cluster.clone()).await?;
+    engine.traces = traces;
     let state = watch::Sender::new(LinkState::default());
     let link_state = state.subscribe();
     // Without all of its content the state is not held: the hub gives it anew, and meanwhile what is there is kept so.
@@ -219,31 +230,41 @@ async fn begin<C: Cluster>(cluster: &C, namespace: &str) -> String {
 }
 
 async fn try_begin<C: Cluster>(cluster: &C, namespace: &str) -> Result<String, ClusterError> {
-    let at = |name: &str| {
-        let key = ObjectKey {
-            group: String::new(),
-            kind: "Namespace".into(),
-            namespace: String::new(),
-            name: name.into(),
-        };
-        Address::of(core("Namespace", "namespaces", false), &key)
-    };
-    let system = cluster.get(&Actor::Agent, &at("kube-system")).await?;
+    let at = namespace_at("kube-system");
+    let system = cluster.get(&Actor::Agent, &at).await?;
     let uid = system.and_then(|it| Some(it.0.pointer("/metadata/uid")?.as_str()?.to_owned()));
     let uid =
         uid.ok_or_else(|| ClusterError::Unreachable("it has no namespace kube-system".into()))?;
-    if cluster.get(&Actor::Agent, &at(namespace)).await?.is_none() {
-        let body =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        let options = ApplyOptions {
-            manager: OWN_MANAGER,
-            dry_run: false,
-        };
-        cluster
-            .apply(&Actor::Agent, &at(namespace), &body, options)
-            .await?;
-    }
+    ensure_namespace(cluster, namespace).await?;
     Ok(uid)
+}
+
+fn namespace_at(name: &str) -> Address {
+    let key = ObjectKey {
+        group: String::new(),
+        kind: "Namespace".into(),
+        namespace: String::new(),
+        name: name.into(),
+    };
+    Address::of(core("Namespace", "namespaces", false), &key)
+}
+
+/// Makes a namespace where it is not there. It belongs to no unit, so it is never pruned.
+pub(crate) async fn ensure_namespace<C: Cluster>(
+    cluster: &C,
+    name: &str,
+) -> Result<(), ClusterError> {
+    let at = namespace_at(name);
+    if cluster.get(&Actor::Agent, &at).await?.is_some() {
+        return Ok(());
+    }
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let options = ApplyOptions {
+        manager: OWN_MANAGER,
+        dry_run: false,
+    };
+    cluster.apply(&Actor::Agent, &at, &body, options).await?;
+    Ok(())
 }
 
 async fn identity<C: Cluster>(

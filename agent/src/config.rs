@@ -44,6 +44,9 @@ pub struct Args {
     /// Address for /livez, /readyz and /metrics
     #[arg(long, env = "CAPSTAN_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Where traces go by OTLP over gRPC, such as http://127.0.0.1:4317
+    #[arg(long, env = "CAPSTAN_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// What an agent runs with.
@@ -67,6 +70,8 @@ pub struct Config {
     pub identity_secret: Option<String>,
     /// Address for health and metrics.
     pub listen: Option<SocketAddr>,
+    /// Where traces go; none where it is not set.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl From<Args> for Config {
@@ -81,6 +86,7 @@ impl From<Args> for Config {
             namespace,
             identity_secret,
             listen,
+            otlp_endpoint,
         } = args;
         Self {
             hub,
@@ -92,6 +98,7 @@ impl From<Args> for Config {
             namespace,
             identity_secret,
             listen,
+            otlp_endpoint,
         }
     }
 }

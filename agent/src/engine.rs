@@ -3,6 +3,7 @@
 
 mod evaluate;
 mod fights;
+mod trace;
 mod turn;
 mod unit;
 
@@ -13,6 +14,7 @@ use std::{
 };
 
 use capstan_core::{DesiredState, Digest, Event, ObjectKey, Severity, StoreEpoch, UnitKey};
+use capstan_proto::CommitTraces;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -106,6 +108,8 @@ pub(crate) struct Engine<C> {
     starved: BTreeSet<UnitKey>,
     /// What runs beside the passes, and ends with the engine.
     chores: JoinSet<()>,
+    /// Where it is told how commits fare.
+    pub(crate) traces: Arc<CommitTraces>,
 }
 
 impl<C: Cluster> Engine<C> {
@@ -134,6 +138,7 @@ impl<C: Cluster> Engine<C> {
             discover_at: Instant::now(),
             starved: BTreeSet::new(),
             chores: JoinSet::new(),
+            traces: Arc::default(),
         }
     }
 

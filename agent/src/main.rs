@@ -17,10 +17,14 @@ struct Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("CAPSTAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    if std::env::var("CAPSTAN_LOG_FORMAT").is_ok_and(|it| it == "json") {
+        log.json().init();
+    } else {
+        log.init();
+    }
     match run(Command::parse().args.into(), capstan_agent::terminated()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

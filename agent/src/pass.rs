@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::prune::Waiting;
 use crate::{
+    app::ensure_namespace,
     apply::{Applier, Failure},
     cluster::{Actor, Cluster, Discovery, Resource},
     observed::{Sight, Topic},
@@ -51,6 +52,8 @@ pub(crate) struct Task {
     /// What is applied: the digest of the unit's content; none where the unit is being removed.
     pub(crate) digest: Option<Digest>,
     pub(crate) items: Arc<Vec<Item>>,
+    /// The unit's own namespace is made where it is not there, as Flux's installation would have made it.
+    pub(crate) makes_namespace: bool,
     pub(crate) actor: Actor,
     pub(crate) service_account: Option<String>,
     pub(crate) force: bool,
@@ -188,6 +191,10 @@ impl<C: Cluster> Pass<C> {
         if self.task.digest.is_none() {
             return true;
         }
+        if let Err(failure) = self.make_namespace().await {
+            outcome.trouble = Some(failure);
+            return false;
+        }
         if let Err(failure) = self.announce().await {
             outcome.trouble = Some(failure);
             return false;
@@ -212,6 +219,18 @@ impl<C: Cluster> Pass<C> {
             }
         }
         outcome.failures.is_empty()
+    }
+
+    async fn make_namespace(&self) -> Result<(), Failure> {
+        if !self.task.makes_namespace || self.task.items.is_empty() {
+            return Ok(());
+        }
+        let name = &self.task.unit.namespace;
+        let made = ensure_namespace(self.shared.cluster.as_ref(), name).await;
+        made.map_err(|error| Failure {
+            message: format!("namespace {name}, in which the unit lives, cannot be made: {error}"),
+            transient: error.is_transient(),
+        })
     }
 
     /// Writes down what is about to be ours before it is made, so that nothing is ever forgotten.

@@ -44,8 +44,8 @@ enum Command {
     Events(events::Events),
     /// Wait until units are healthy.
     Wait(wait::Wait),
-    /// Reconcile a unit now.
-    Reconcile(act::OnUnit),
+    /// Fetch a source, or fetch, compare and apply a unit, now.
+    Reconcile(act::Reconcile),
     /// Leave a unit alone until it is resumed.
     Suspend(act::OnUnit),
     /// Take a suspended unit up again.
@@ -147,7 +147,7 @@ async fn ask(flags: &HubFlags, command: &Command) -> anyhow::Result<()> {
         Command::Describe(args) => describe::run(&api, args).await,
         Command::Events(args) => events::run(&api, args).await,
         Command::Wait(args) => wait::run(&api, args).await,
-        Command::Reconcile(args) => act::on_unit(&api, "reconcile", args).await,
+        Command::Reconcile(args) => act::reconcile(&api, args).await,
         Command::Suspend(args) => act::on_unit(&api, "suspend", args).await,
         Command::Resume(args) => act::on_unit(&api, "resume", args).await,
         Command::Approve(args) => act::approve(&api, args).await,

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod fleet;
+mod suggest;
 
 use std::{
     path::Path,
@@ -21,6 +22,7 @@ use crate::{
     output::{Format, tell, text},
 };
 use clusters::Clusters;
+use suggest::{Suggestions, Tools};
 
 /// The clusters, as the sample's fleet path declares them. The last one waits for a promotion.
 const NAMES: [&str; 3] = ["dev", "staging", "prod"];
@@ -57,11 +59,11 @@ pub(crate) async fn run(args: &Demo) -> anyhow::Result<()> {
         .context("a temporary folder")?;
     let running = tokio::select! {
         running = Running::start(args.clusters, folder.path()) => running?,
-        _ = tokio::signal::ctrl_c() => bail!("stopped before everything ran"),
+        () = capstan_agent::terminated() => bail!("stopped before everything ran"),
     };
     let outcome = tokio::select! {
         outcome = running.show(args.once, folder.path()) => outcome,
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = capstan_agent::terminated() => Ok(()),
     };
     tell("Cleaning up.");
     running.stop().await;
@@ -147,7 +149,7 @@ impl Running {
         if once {
             return Ok(());
         }
-        self.say_what_to_try(folder);
+        self.say_what_to_try(folder).await;
         std::future::pending().await
     }
 
@@ -193,29 +195,16 @@ impl Running {
         .await
     }
 
-    fn say_what_to_try(&self, folder: &Path) {
-        let url = self.git.url(fleet::REPOSITORY);
-        let token = self.hub.admin_token.display();
-        let kubeconfig = folder.join("dev.kubeconfig");
-        tell(&format!(
-            "\nThe console: {api}/login?code={code}\n\n\
-             In another terminal:\n  \
-             export CAPSTAN_HUB={api} CAPSTAN_TOKEN_FILE={token}\n  \
-             capstan get units --watch                          # cargo run --release -- get units --watch\n\n\
-             A commit, which reaches dev and staging by itself and prod when you promote it:\n  \
-             git clone {url} fleet && cd fleet\n  \
-             sed -i 's/Hello from dev/Good morning/' apps/shop/overlays/dev/kustomization.yaml\n  \
-             git commit -am 'Say good morning' && git push\n  \
-             capstan promote platform prod --reason 'tried in staging'\n  \
-             capstan rollback platform prod --reason 'only trying'\n\n\
-             A change by hand, which is put back at once:\n  \
-             kubectl --kubeconfig {kubeconfig} -n shop scale deployment web --replicas=9\n  \
-             capstan events --cluster dev\n\n\
-             Ctrl-C stops and removes everything.",
-            api = self.hub.api_url,
-            code = self.hub.login_code(),
-            kubeconfig = kubeconfig.display(),
-        ));
+    async fn say_what_to_try(&self, folder: &Path) {
+        let what = Suggestions {
+            api: &self.hub.api_url,
+            code: &self.hub.login_code(),
+            token: &self.hub.admin_token,
+            repository: &self.git.url(fleet::REPOSITORY),
+            kubeconfig: &folder.join("dev.kubeconfig"),
+            tools: Tools::find().await,
+        };
+        tell(&what.to_string());
     }
 
     async fn stop(mut self) {
@@ -276,5 +265,6 @@ async fn agent_config(
         namespace: "capstan-system".to_owned(),
         identity_secret: None,
         listen: None,
+        otlp_endpoint: None,
     })
 }

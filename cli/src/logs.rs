@@ -1,10 +1,10 @@
-//! Logs with fields, on stderr: what `RUST_LOG` asks for; JSON where `CAPSTAN_LOG_FORMAT` is `json`.
+//! Logs with fields, on stderr: what `CAPSTAN_LOG` asks for; JSON where `CAPSTAN_LOG_FORMAT` is `json`.
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging; `default` is the filter where `RUST_LOG` says nothing.
+/// Starts logging; `default` is the filter where `CAPSTAN_LOG` says nothing.
 pub(crate) fn start(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_env("CAPSTAN_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

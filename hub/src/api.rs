@@ -23,6 +23,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 pub(crate) use auth::{ADMIN_TOKEN_FILE, Access, Actor, session_cookie};
 pub(crate) use error::ApiError;
 pub(crate) use items::age;
+pub(crate) use listen::Peer;
 pub(crate) use lists::UnitPath;
 pub(crate) use routes::Need;
 
@@ -65,7 +66,7 @@ pub(crate) fn serve(
     served: Served,
     listener: TcpListener,
 ) -> Result<&'static str, String> {
-    let router = router(&served);
+    let router = router(&served).into_make_service_with_connect_info::<Peer>();
     let stop = served.hub.stop.clone();
     let stopped = async move { stop.cancelled().await };
     match &served.hub.config.api_tls {

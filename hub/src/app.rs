@@ -191,6 +191,9 @@ impl RunningHub {
             if let Err(error) = hub.events.flush(&hub.db) {
                 tracing::warn!(%error, "the last events could not be written");
             }
+            if let Err(error) = planner::stop_counting(&hub.db) {
+                tracing::warn!(%error, "the store could not be told that the hub stops on purpose");
+            }
             hub.traces.close();
         });
         let _ = flushed.await;

@@ -42,6 +42,8 @@ pub(crate) struct ClusterView {
     pub(crate) orphans: Orphans,
     /// Units that could never be rendered.
     pub(crate) failed: BTreeMap<UnitKey, String>,
+    /// What is not as people may expect, though everything was rendered.
+    pub(crate) warnings: Vec<String>,
     pub(crate) units: BTreeMap<UnitKey, UnitReport>,
     /// When the agent last said something of its units.
     pub(crate) reported_ms: Option<u64>,
@@ -96,6 +98,7 @@ impl ClusterView {
             desired: None,
             orphans: Orphans::new(),
             failed: BTreeMap::new(),
+            warnings: Vec::new(),
             units: BTreeMap::new(),
             reported_ms: None,
         }

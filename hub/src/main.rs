@@ -9,19 +9,16 @@ use tracing_subscriber::EnvFilter;
 struct Cli {
     #[command(flatten)]
     hub: capstan_hub::Args,
-    /// Write logs as JSON
-    #[arg(long)]
-    log_json: bool,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("CAPSTAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    if cli.log_json {
+    if std::env::var("CAPSTAN_LOG_FORMAT").is_ok_and(|it| it == "json") {
         log.json().init();
     } else {
         log.init();

@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     pub(crate) deltas: Counter,
     /// Snapshots sent.
     pub(crate) snapshots: Counter,
+    /// Sessions that waited for their turn to begin.
+    pub(crate) sessions_held: Counter,
     /// Statuses received.
     pub(crate) statuses: Counter,
     /// Bytes of blobs sent, before compression.
@@ -71,6 +73,11 @@ impl Default for Metrics {
             snapshots: metric!(
                 "snapshots_sent",
                 "Snapshots sent to agents",
+                Counter::default()
+            ),
+            sessions_held: metric!(
+                "sessions_held",
+                "Sessions of agents that waited for their turn to begin",
                 Counter::default()
             ),
             statuses: metric!(

@@ -2,6 +2,7 @@
 //! and publishes.
 
 mod inputs;
+mod quarantine;
 mod round;
 mod show;
 mod sources;
@@ -16,6 +17,7 @@ use capstan_core::{ClusterName, Digest, Revision, SourceKey};
 use capstan_render::{Fleet, Memo, flux::GitRepository};
 
 pub(crate) use inputs::{Placing, fleet_key};
+pub(crate) use quarantine::{forgive, stop_counting};
 pub(crate) use round::confirm;
 pub(crate) use sources::open_tree;
 
@@ -58,6 +60,8 @@ pub(crate) struct Planner {
     rendered: BTreeMap<ClusterName, Digest>,
     /// Blobs that are known to be on disk.
     kept: BTreeSet<Digest>,
+    /// Revisions that were rendered without harm since the hub started.
+    proven: BTreeSet<String>,
     /// Confirmations that were sent, by unit and digest.
     confirmed: BTreeSet<(capstan_core::UnitKey, Digest)>,
 }
@@ -135,6 +139,11 @@ pub(crate) async fn run(hub: Arc<Hub>) {
             }
             Err(error) => {
                 tracing::error!(%error, "planning ended unexpectedly; it is tried again from the start");
+                let db = hub.db.clone();
+                let counted = tokio::task::spawn_blocking(move || quarantine::count_deaths(&db));
+                if let Ok(Err(error)) = counted.await {
+                    tracing::error!(%error, "what it ended on could not be written down");
+                }
                 BACKOFF
             }
         };
@@ -148,6 +157,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
 
 /// Makes what the store has known to those who read, before anything else runs.
 pub(crate) fn restore(hub: &Hub) -> Result<(), DbError> {
+    quarantine::count_deaths(&hub.db)?;
     for (name, record) in hub.records()? {
         let desired = hub.db.desired(&record.uid)?.map(Arc::new);
         let orphans = hub.db.orphans(&name)?;

@@ -3,6 +3,7 @@
 mod egress;
 mod follow;
 mod http;
+mod ignore;
 mod mirror;
 mod ssh;
 mod tree;
@@ -41,6 +42,8 @@ pub(crate) struct SourceSpec {
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
     pub(crate) suspend: bool,
+    /// What of the repository is no part of the source, as its `spec.ignore` says.
+    pub(crate) ignore: Option<String>,
 }
 
 /// What is known of one source.
@@ -191,16 +194,21 @@ async fn fetch(hub: Arc<Hub>, slots: Arc<Semaphore>, key: SourceKey, spec: Sourc
     };
     counter.inc();
     let now = now_ms();
-    let news = {
+    let (before, news) = {
         let mut table = hub.source_table();
         let status = table.sources.get_mut(&key);
-        status
-            .filter(|it| it.spec.url == spec.url)
-            .and_then(|it| it.fetched(fetched, now))
+        let before = status.as_ref().and_then(|it| it.head.clone());
+        // What was asked for may be another thing by now.
+        let news = status
+            .filter(|it| it.spec.url == spec.url && it.spec.follow == spec.follow)
+            .and_then(|it| it.fetched(fetched, now));
+        (before, news)
     };
     match news {
         Some(Ok(head)) => {
-            hub.traces.fetched(&head, started, now);
+            if before.as_ref() != Some(&head) {
+                hub.traces.fetched(&head, started, now);
+            }
             let message = format!("{key} is at {}", head.short());
             hub.say(None, Severity::Info, "Fetched", message);
         }

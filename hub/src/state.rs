@@ -15,12 +15,16 @@ use crate::{
     events::EventLog,
     fleet::{ClusterView, FleetView},
     identity::Authority,
+    limit::Turns,
     links::Links,
     metrics::Metrics,
     store::{Batch, Blobs, ClusterRecord, Db, DbError, HubRecord, Sealer},
     trace::Traces,
 };
 
+/// Sessions that begin in a second: after a restart of the hub all agents come back within moments, and each costs a
+/// comparison and perhaps a snapshot. Whoever waits keeps its stream.
+pub(crate) const SESSIONS_PER_SECOND: u32 = 1_000;
 /// Bytes of a cluster's digest key.
 const DIGEST_KEY_BYTES: usize = 32;
 
@@ -38,6 +42,8 @@ pub(crate) struct Hub {
     pub(crate) traces: Traces,
     /// The address that agents are given.
     pub(crate) agents_address: String,
+    /// Agents that begin a session.
+    pub(crate) admission: Turns,
     /// Wakes the planner.
     pub(crate) wake: Notify,
     /// Sources that somebody wants fetched now.
@@ -85,6 +91,7 @@ impl Hub {
             metrics: Metrics::default(),
             traces: parts.traces,
             agents_address: parts.agents_address,
+            admission: Turns::per_second(SESSIONS_PER_SECOND),
             wake: Notify::new(),
             due: Mutex::default(),
             fetch: Notify::new(),

@@ -12,7 +12,7 @@ pub(crate) use blobs::{BlobError, Blobs};
 pub(crate) use db::{Db, DbError, KEPT_EVENTS, Versioned};
 pub(crate) use embedded::Embedded;
 pub(crate) use records::{
-    AuditRecord, ClusterRecord, ClusterState, EventRecord, HubRecord, TokenRecord,
+    AuditRecord, ClusterRecord, ClusterState, EventRecord, HubRecord, RenderingRecord, TokenRecord,
 };
 pub(crate) use seal::Sealer;
 

@@ -1,59 +1,36 @@
-//! One trace for each commit, from the moment it was fetched until it is healthy in a cluster.
-//!
-//! The trace's id is made from the commit, so that everything that knows the commit can add to the same trace without
-//! being told an id.
+//! The hub's part of a commit's trace: fetched, planned, delivered, and healthy in each cluster.
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::{Duration, SystemTime},
 };
 
-use capstan_core::{ClusterName, DesiredState, Digest, Generation, Revision};
-use opentelemetry::{
-    Context, KeyValue,
-    trace::{
-        Span, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
-        TracerProvider,
-    },
-};
-use opentelemetry_otlp::WithExportConfig;
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use capstan_core::{ClusterName, DesiredState, Generation, Revision};
+use capstan_proto::{CommitTraces, Span};
 
 use crate::{clock::now_ms, state::Hub};
 
-/// Writes traces where an endpoint is set, and does nothing where none is.
+/// The revisions that are on their way to clusters.
 #[derive(Default)]
 pub(crate) struct Traces {
-    provider: Option<SdkTracerProvider>,
+    commits: CommitTraces,
     /// By cluster: the newest state on its way.
     moving: Mutex<BTreeMap<ClusterName, Moving>>,
 }
 
 struct Moving {
-    revision: Revision,
+    /// What is new in it.
+    revisions: Vec<Revision>,
     generation: Generation,
     planned_ms: u64,
     received_ms: Option<u64>,
 }
 
 impl Traces {
-    /// Exports to `endpoint` by OTLP over gRPC.
+    /// Exports to `endpoint`, where there is one.
     pub(crate) fn open(endpoint: Option<&str>) -> Result<Self, String> {
-        let Some(endpoint) = endpoint else {
-            return Ok(Self::default());
-        };
-        let exporter = opentelemetry_otlp::SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(endpoint)
-            .build()
-            .map_err(|it| format!("otlp_endpoint {endpoint}: {it}"))?;
-        let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
-            .with_resource(Resource::builder().with_service_name("capstan-hub").build())
-            .build();
         Ok(Self {
-            provider: Some(provider),
+            commits: CommitTraces::open("capstan-hub", endpoint)?,
             moving: Mutex::default(),
         })
     }
@@ -66,63 +43,57 @@ impl Traces {
         &self,
         name: &'static str,
         revision: &Revision,
-        start_ms: u64,
-        end_ms: u64,
-        more: Vec<KeyValue>,
+        (start_ms, end_ms): (u64, u64),
+        attributes: Vec<(&'static str, String)>,
     ) {
-        let Some(provider) = &self.provider else {
-            return;
+        let span = Span {
+            name,
+            start_ms,
+            end_ms,
+            attributes,
+            ..Span::default()
         };
-        let tracer = provider.tracer("capstan-hub");
-        let digest = Digest::of(revision.commit().as_bytes());
-        let (trace, span) = digest.as_bytes().split_at(16);
-        let context = SpanContext::new(
-            TraceId::from_bytes(trace.try_into().unwrap_or_default()),
-            SpanId::from_bytes(span[..8].try_into().unwrap_or_default()),
-            TraceFlags::SAMPLED,
-            true,
-            TraceState::default(),
-        );
-        let parent = Context::new().with_remote_span_context(context);
-        let mut attributes = vec![KeyValue::new("capstan.revision", revision.to_string())];
-        attributes.extend(more);
-        let builder = tracer
-            .span_builder(name)
-            .with_start_time(time(start_ms))
-            .with_attributes(attributes);
-        let mut span = tracer.build_with_context(builder, &parent);
-        span.end_with_timestamp(time(end_ms.max(start_ms)));
+        self.commits.add(revision, span);
     }
 
     /// A revision was fetched.
     pub(crate) fn fetched(&self, revision: &Revision, start_ms: u64, end_ms: u64) {
-        self.span("fetch", revision, start_ms, end_ms, Vec::new());
+        let span = Span {
+            name: "fetch",
+            start_ms,
+            end_ms,
+            is_root: true,
+            ..Span::default()
+        };
+        self.commits.add(revision, span);
     }
 
     /// A cluster's state was rendered, planned and stored.
     pub(crate) fn planned(
         &self,
         name: &ClusterName,
-        state: &DesiredState,
-        start_ms: u64,
-        end_ms: u64,
+        (old, new): (&DesiredState, &DesiredState),
+        times: (u64, u64),
     ) {
-        if self.provider.is_none() {
+        if !self.commits.is_on() {
             return;
         }
-        let Some(revision) = state.sources.values().next().map(|it| it.revision.clone()) else {
-            return;
-        };
-        let generation = i64::try_from(state.generation.0).unwrap_or(i64::MAX);
-        let more = vec![
-            KeyValue::new("capstan.cluster", name.to_string()),
-            KeyValue::new("capstan.generation", generation),
-        ];
-        self.span("plan", &revision, start_ms, end_ms, more);
+        let changed = new
+            .sources
+            .iter()
+            .filter(|it| old.sources.get(it.0) != Some(it.1));
+        let revisions: Vec<Revision> = changed.map(|it| it.1.revision.clone()).collect();
+        for revision in &revisions {
+            let more = vec![
+                ("capstan.cluster", name.to_string()),
+                ("capstan.generation", new.generation.to_string()),
+            ];
+            self.span("plan", revision, times, more);
+        }
         let moving = Moving {
-            revision,
-            generation: state.generation,
-            planned_ms: end_ms,
+            revisions,
+            generation: new.generation,
+            planned_ms: times.1,
             received_ms: None,
         };
         self.moving().insert(name.clone(), moving);
@@ -131,7 +102,7 @@ impl Traces {
     /// An agent holds a state.
     pub(crate) fn received(&self, name: &ClusterName, generation: Generation) {
         let now = now_ms();
-        let sent = {
+        let (revisions, planned_ms) = {
             let mut moving = self.moving();
             let Some(it) = moving
                 .get_mut(name)
@@ -140,15 +111,17 @@ impl Traces {
                 return;
             };
             it.received_ms = Some(now);
-            (it.revision.clone(), it.planned_ms)
+            (it.revisions.clone(), it.planned_ms)
         };
-        let more = vec![KeyValue::new("capstan.cluster", name.to_string())];
-        self.span("deliver", &sent.0, sent.1, now, more);
+        for revision in &revisions {
+            let more = vec![("capstan.cluster", name.to_string())];
+            self.span("deliver", revision, (planned_ms, now), more);
+        }
     }
 
     /// An agent reported; the trace ends for its cluster when everything is healthy.
     pub(crate) fn reported(&self, name: &ClusterName, hub: &Hub) {
-        if self.provider.is_none() {
+        if !self.commits.is_on() {
             return;
         }
         let healthy = {
@@ -173,28 +146,18 @@ impl Traces {
                 None
             }
         };
-        if let Some(it) = done {
-            let more = vec![KeyValue::new("capstan.cluster", name.to_string())];
-            self.span(
-                "apply until healthy",
-                &it.revision,
-                it.received_ms.unwrap_or(it.planned_ms),
-                now_ms(),
-                more,
-            );
+        let Some(done) = done else { return };
+        let times = (done.received_ms.unwrap_or(done.planned_ms), now_ms());
+        for revision in &done.revisions {
+            let more = vec![("capstan.cluster", name.to_string())];
+            self.span("apply until healthy", revision, times, more);
         }
     }
 
     /// Sends what was not sent yet.
     pub(crate) fn close(&self) {
-        if let Some(provider) = &self.provider
-            && let Err(error) = provider.shutdown()
-        {
+        if let Err(error) = self.commits.close() {
             tracing::warn!(%error, "the last traces could not be sent");
         }
     }
-}
-
-fn time(ms: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
 }

@@ -14,8 +14,10 @@ pub mod v1 {
 }
 
 mod convert;
+mod trace;
 
 pub use convert::{SnapshotAssembly, WireError, snapshot_chunks};
+pub use trace::{CommitTraces, Span};
 
 /// The protocol versions that this build speaks, lowest and highest.
 pub const PROTOCOL: (u32, u32) = (1, 1);

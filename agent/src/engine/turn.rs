@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::atomic::Ordering, time::Duration};
 
 use capstan_core::{
-    Digest, ObjectKey, Phase, Severity, UnitKey, UnitReport, UnitSpec, desired::DriftMode,
+    Digest, ObjectKey, Origin, Phase, Severity, UnitKey, UnitReport, UnitSpec, desired::DriftMode,
     drift::last_writer, inventory::UnitInventory,
 };
 use futures::FutureExt;
@@ -106,6 +106,9 @@ impl<C: Cluster> Engine<C> {
             }
         }
         self.announce(&key, &outcome, fights);
+        if self.units.get(&key).is_some_and(|it| it.digest() == digest) {
+            self.trace_applied(&key, &outcome);
+        }
         if let Some(state) = self.units.get_mut(&key) {
             state.last = Some((digest, outcome));
         }
@@ -381,6 +384,7 @@ impl<C: Cluster> Engine<C> {
             unit: key.clone(),
             digest: state.digest(),
             items: state.items.clone(),
+            makes_namespace: self.makes_namespace(key, state),
             actor,
             service_account: spec.service_account,
             force: spec.force,
@@ -397,11 +401,31 @@ impl<C: Cluster> Engine<C> {
         }
     }
 
+    /// Whether it is a root, whose namespace nothing else brings, and may have one.
+    fn makes_namespace(&self, key: &UnitKey, state: &UnitState) -> bool {
+        let namespace = ObjectKey {
+            group: String::new(),
+            kind: "Namespace".into(),
+            namespace: String::new(),
+            name: key.namespace.clone(),
+        };
+        let allowed = self.policy.refuses(&self.shared.namespace, &namespace, "");
+        let root = |it: &capstan_core::Unit| matches!(it.origin, Origin::Placement { .. });
+        allowed.is_none() && state.unit.as_ref().is_some_and(root)
+    }
+
     fn start(&mut self, key: &UnitKey, held_back: BTreeSet<ObjectKey>) {
         let task = self.task(key, &self.units[key], held_back);
+        let applied = self
+            .shared
+            .ledger
+            .units()
+            .get(key)
+            .and_then(|it| it.applied);
         let Some(state) = self.units.get_mut(key) else {
             return;
         };
+        Self::trace_begin(state, applied);
         state.dirty = false;
         state.running = true;
         state.retry_at = None;
@@ -485,8 +509,10 @@ impl<C: Cluster> Engine<C> {
         let late_at = late_at.filter(|it| waits(state) && *it > now && !judgement.healthy);
         let wakes = [state.retry_at, fights, late_at];
         state.wake_at = wakes.into_iter().flatten().min();
+        let healthy = judgement.phase == Phase::Healthy;
         let report = report(key, state, judgement, inventory);
         drop(units);
+        self.trace_health(key, healthy);
         self.reports.outbox().report(report)
     }
 }

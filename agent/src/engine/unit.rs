@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::{task::AbortHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::fights::Fights;
+use super::{fights::Fights, trace::Progress};
 use crate::{
     held::Held,
     pass::{Item, Outcome},
@@ -55,6 +55,8 @@ pub(super) struct UnitState {
     /// Whether others may depend on it now.
     pub(super) ready: bool,
     pub(super) phase: Option<(Phase, u64)>,
+    /// How far the content has come, for its commit's trace.
+    pub(super) progress: Progress,
     /// When its state changes without any event.
     pub(super) wake_at: Option<Instant>,
 }
@@ -97,6 +99,7 @@ impl UnitState {
         self.retry_at = None;
         self.failures = 0;
         self.applied_at = None;
+        self.progress = Progress::default();
         self.checks.clear();
         if let Some(checker) = self.checker.take() {
             checker.abort();

@@ -83,6 +83,7 @@ impl World {
             namespace: NAMESPACE.into(),
             identity_secret: None,
             listen: None,
+            otlp_endpoint: None,
         }
     }
 

@@ -19,6 +19,16 @@ pub(crate) struct OnUnit {
     reason: String,
 }
 
+/// `capstan reconcile`.
+#[derive(Args, Debug)]
+pub(crate) struct Reconcile {
+    /// A unit (CLUSTER/KIND/NAMESPACE/NAME) to fetch, compare and apply, or a source (KIND/NAMESPACE/NAME) to fetch.
+    name: String,
+    /// Why; it is kept in the audit record.
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
 /// `capstan approve`.
 #[derive(Args, Debug)]
 pub(crate) struct Approve {
@@ -68,6 +78,18 @@ pub(crate) struct Freeze {
     /// Why; it is kept in the audit record.
     #[arg(long, default_value = "")]
     reason: String,
+}
+
+/// Fetches a source, or reconciles a unit.
+pub(crate) async fn reconcile(api: &Api, args: &Reconcile) -> anyhow::Result<()> {
+    let name = args.name.strip_prefix("source/").unwrap_or(&args.name);
+    let path = match name.parse::<capstan_core::SourceKey>() {
+        Ok(source) => format!("/sources/{source}/reconcile"),
+        Err(_) => format!("/units/{}/reconcile", unit_path(name)?),
+    };
+    let answer = api.post(&path, &json!({"reason": args.reason})).await?;
+    output::tell(&text(&answer, "/message"));
+    Ok(())
 }
 
 /// Asks for `verb` on a unit.

@@ -6,9 +6,10 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::get::{Get, Kind};
 use crate::{
     api::Api,
-    output::{self, text},
+    output::{self, Format, text},
 };
 
 /// `capstan cluster …`.
@@ -16,8 +17,8 @@ use crate::{
 pub(crate) enum Cluster {
     /// Make an identity for a cluster and print what to apply there. The token in it is good once, for an hour.
     Add(Add),
-    /// List the clusters.
-    List(super::get::Get),
+    /// List the clusters, as `capstan get clusters` does.
+    List(List),
     /// Print a new token for a cluster whose agent lost its identity.
     Token(Named),
     /// Take a cluster's certificates back; its live stream ends at once.
@@ -36,7 +37,17 @@ pub(crate) struct Add {
     label: Vec<String>,
     /// Write the token alone to this file, readable only by you, instead of printing manifests.
     #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    write_token: Option<PathBuf>,
+}
+
+/// `capstan cluster list`.
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Only the one of this name.
+    name: Option<String>,
+    /// Form of the output.
+    #[arg(long, short, default_value = "table")]
+    output: Format,
 }
 
 /// A cluster by name.
@@ -53,7 +64,11 @@ pub(crate) struct Named {
 pub(crate) async fn run(api: &Api, args: &Cluster) -> anyhow::Result<()> {
     match args {
         Cluster::Add(add) => self::add(api, add).await,
-        Cluster::List(get) => super::get::run(api, get).await,
+        Cluster::List(list) => {
+            let mut get = Get::all(Kind::Clusters, list.output);
+            get.name.clone_from(&list.name);
+            super::get::run(api, &get).await
+        }
         Cluster::Token(named) => {
             let answer = api
                 .post(&format!("/clusters/{}/token", named.name), &reason(named))
@@ -93,7 +108,7 @@ async fn add(api: &Api, args: &Add) -> anyhow::Result<()> {
     let answer = api
         .post("/clusters", &json!({"name": args.name, "labels": labels}))
         .await?;
-    match &args.token_file {
+    match &args.write_token {
         Some(file) => {
             write_private(file, &text(&answer, "/token"))
                 .with_context(|| file.display().to_string())?;

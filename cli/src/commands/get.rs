@@ -15,7 +15,7 @@ pub(crate) struct Get {
     /// What to list.
     kind: Kind,
     /// Only the one of this name.
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Only of this cluster.
     #[arg(long, short)]
     cluster: Option<String>,
@@ -70,32 +70,44 @@ pub(crate) enum Kind {
     /// Sources that the hub follows.
     #[value(alias = "source")]
     Sources,
+    /// What is wrong in Git, and what of it is not there yet.
+    #[value(alias = "problem")]
+    Problems,
+    /// Who did what, and why.
+    Audit,
 }
 
 /// Lists, once or again and again.
 pub(crate) async fn run(api: &Api, args: &Get) -> anyhow::Result<()> {
-    list(api, args).await?;
-    if !args.watch {
-        return Ok(());
-    }
-    wait::on_changes(api, async || {
-        if args.output != Format::Json {
-            output::print("\n")?;
-        }
-        list(api, args).await?;
-        Ok(false)
-    })
-    .await
-}
-
-async fn list(api: &Api, args: &Get) -> anyhow::Result<()> {
     let (path, columns) = match args.kind {
         Kind::Clusters => ("/clusters", CLUSTERS),
         Kind::Units => ("/units", UNITS),
         Kind::Objects => ("/objects", OBJECTS),
         Kind::Pipelines => ("/pipelines", PIPELINES),
         Kind::Sources => ("/sources", SOURCES),
+        Kind::Problems => ("/problems", PROBLEMS),
+        Kind::Audit => ("/audit", AUDIT),
     };
+    let mut shown = list(api, args, path).await?;
+    output::print_list(&shown, args.output, columns)?;
+    if !args.watch {
+        return Ok(());
+    }
+    wait::on_changes(api, async || {
+        let now = list(api, args, path).await?;
+        if now != shown {
+            if args.output != Format::Json {
+                output::print("\n")?;
+            }
+            output::print_list(&now, args.output, columns)?;
+            shown = now;
+        }
+        Ok(false)
+    })
+    .await
+}
+
+async fn list(api: &Api, args: &Get, path: &str) -> anyhow::Result<Value> {
     let given = |it: &Option<String>| it.clone().unwrap_or_default();
     let query = [
         ("cluster", given(&args.cluster)),
@@ -105,13 +117,24 @@ async fn list(api: &Api, args: &Get) -> anyhow::Result<()> {
         ("name", given(&args.name)),
     ];
     let query: Vec<(&str, &str)> = query.iter().map(|it| (it.0, it.1.as_str())).collect();
-    let answer = api.get(path, &query).await?;
+    let mut answer = api.get(path, &query).await?;
+    // Not every list of the hub can be filtered.
+    if let (Some(name), Some(items)) = (&args.name, answer["items"].as_array_mut()) {
+        items.retain(|it| {
+            ["/metadata/name", "/metadata/key"]
+                .iter()
+                .any(|at| text(it, at) == *name)
+        });
+    }
     if let Some(name) = &args.name
         && answer["items"].as_array().is_some_and(Vec::is_empty)
     {
-        anyhow::bail!("{path} has nothing named `{name}`");
+        let what = path.trim_start_matches('/');
+        anyhow::bail!(
+            "there is nothing named `{name}` among the {what}; `capstan get {what}` lists all"
+        );
     }
-    output::print_list(&answer, args.output, columns)
+    Ok(answer)
 }
 
 const fn column(title: &'static str, cell: fn(&Value) -> String) -> Column {
@@ -204,6 +227,23 @@ const SOURCES: &[Column] = &[
     column("MESSAGE", not_ready_message),
 ];
 
+const PROBLEMS: &[Column] = &[
+    column("LEVEL", |it| text(it, "/level")),
+    column("CLUSTER", |it| text(it, "/cluster")),
+    column("UNIT", |it| text(it, "/unit")),
+    column("FILE", file_and_line),
+    column("MESSAGE", |it| text(it, "/message")),
+];
+
+const AUDIT: &[Column] = &[
+    column("AGE", |it| age(it, "/time")),
+    column("ACTOR", |it| text(it, "/actor")),
+    column("VERB", |it| text(it, "/verb")),
+    column("TARGET", |it| text(it, "/target")),
+    column("REASON", |it| text(it, "/reason")),
+    column("OUTCOME", |it| text(it, "/outcome")),
+];
+
 fn ready(item: &Value, field: &str) -> String {
     condition(item, "Ready").map_or_else(|| "Unknown".to_owned(), |it| text(&it[field], ""))
 }
@@ -213,6 +253,13 @@ fn not_ready_message(item: &Value) -> String {
         String::new()
     } else {
         ready(item, "message")
+    }
+}
+
+fn file_and_line(item: &Value) -> String {
+    match (text(item, "/file"), text(item, "/line")) {
+        (file, line) if line.is_empty() => file,
+        (file, line) => format!("{file}:{line}"),
     }
 }
 

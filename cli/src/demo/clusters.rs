@@ -37,6 +37,8 @@ impl Clusters {
                 for name in names {
                     let options = SimOptions {
                         name: (*name).to_owned(),
+                        // kubectl sends no token in the clear.
+                        tls: true,
                         ..SimOptions::default()
                     };
                     let cluster = SimCluster::start(options)?;

@@ -2,9 +2,9 @@
 
 use axum::{
     Extension, Json,
-    body::Bytes,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    body::to_bytes,
+    extract::{Path, Request, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use capstan_core::{SourceKey, UnitKey};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Actor, ApiError, Served,
+    Actor, ApiError, MAX_BODY_BYTES, Peer, Served,
     error::{error, on_disk},
     lists::{UnitPath, no_unit},
 };
@@ -286,7 +286,13 @@ pub(crate) async fn fetch(
         served.hub.clone(),
         audit(&actor, "reconcile", &key, &why.reason()),
     );
-    on_disk(move || Ok(hub.commit_audited(Batch::default(), audit)?)).await?;
+    let asked = key.clone();
+    on_disk(move || {
+        planner::forgive(&hub.db, &asked)?;
+        Ok(hub.commit_audited(Batch::default(), audit)?)
+    })
+    .await?;
+    served.hub.wake.notify_one();
     Ok(done(format!("{key} is fetched now")))
 }
 
@@ -299,13 +305,18 @@ fn source_key((kind, namespace, name): &(String, String, String)) -> Result<Sour
 /// Announces news of a source. Whoever has no good signature learns nothing, not even whether there is such a source.
 pub(crate) async fn webhook(
     State(served): State<Served>,
+    peer: Peer,
     Path(path): Path<(String, String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
-    if !served.access.webhooks.take(now_ms()) {
+    if !served.access.webhooks.take(peer.0, now_ms()) {
         return ApiError::TooMany.into_response();
     }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+        let message = format!("an announcement has at most {MAX_BODY_BYTES} bytes");
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", &message);
+    };
     let refused = || {
         error(
             StatusCode::UNAUTHORIZED,
@@ -326,14 +337,18 @@ pub(crate) async fn webhook(
         .filter_map(|it| Some(served.hub.config.secrets_dir.as_ref()?.join(&it.secret)))
         .collect();
     let good = tokio::task::spawn_blocking(move || {
-        let secrets = files.iter().filter_map(|it| Secret::read(it).ok());
-        secrets
-            .into_iter()
-            .any(|it| announced(&it, &headers, &body) == Announced::Yes)
+        files.iter().any(|file| match Secret::read(file) {
+            Ok(secret) => announced(&secret, &parts.headers, &body) == Announced::Yes,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "the secret of a webhook cannot be read");
+                false
+            }
+        })
     })
     .await;
     if !matches!(good, Ok(true)) || !served.hub.fetch_now(&key) {
         return refused();
     }
+    tracing::info!(source = %key, peer = %peer.0, "news announced");
     (StatusCode::ACCEPTED, done("fetching")).into_response()
 }

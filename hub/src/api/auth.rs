@@ -15,7 +15,7 @@ use axum::{
 };
 
 use super::{Served, error::error};
-use crate::{clock::now_ms, files, limit::RateLimit, secret::Secret};
+use crate::{clock::now_ms, files, limit::PeerLimit, secret::Secret};
 
 /// The admin token's file in the data folder.
 pub(crate) const ADMIN_TOKEN_FILE: &str = "admin.token";
@@ -27,9 +27,9 @@ const SESSION_LIFE_MS: u64 = 12 * 3_600_000;
 const CODE_LIFE_MS: u64 = 600_000;
 /// Sessions and codes at once; more push out the oldest.
 const MAX_SESSIONS: usize = 1_000;
-/// Attempts to log in a second.
+/// Attempts to log in a second, of one peer.
 const LOGIN_RATE: u32 = 10;
-/// Announcements a second that are looked at.
+/// Announcements a second that are looked at, of one peer.
 const WEBHOOK_RATE: u32 = 20;
 /// Bytes of tokens, codes and session ids: cannot be guessed.
 const SECRET_BYTES: usize = 32;
@@ -69,10 +69,10 @@ pub(crate) struct Session {
 /// The admin token, and what was made from it since the start.
 pub(crate) struct Access {
     token: Secret,
-    /// Announcements, over all callers.
-    pub(super) webhooks: RateLimit,
-    /// Attempts to log in, over all callers.
-    pub(crate) logins: RateLimit,
+    /// Announcements.
+    pub(super) webhooks: PeerLimit,
+    /// Attempts to log in.
+    pub(crate) logins: PeerLimit,
     state: Mutex<State_>,
 }
 
@@ -97,8 +97,8 @@ impl Access {
         }
         Ok(Self {
             token: Secret::new(token),
-            webhooks: RateLimit::per_second(WEBHOOK_RATE),
-            logins: RateLimit::per_second(LOGIN_RATE),
+            webhooks: PeerLimit::per_second(WEBHOOK_RATE),
+            logins: PeerLimit::per_second(LOGIN_RATE),
             state: Mutex::default(),
         })
     }

@@ -208,6 +208,12 @@ pub(crate) async fn remove(
         let mut batch = Batch::default();
         drop_tokens(&hub, &record.uid, &mut batch)?;
         batch.delete_cluster(&record, hub.db.desired_chunks(&record.uid)?);
+        // A cluster that gets the name later is another one.
+        let mut overrides = hub.db.overrides()?.value;
+        overrides.units.retain(|it, _| it.home != asked);
+        overrides.removals.retain(|it, _| it.home != asked);
+        overrides.freezes.remove(asked.as_str());
+        batch.put_overrides(&overrides);
         hub.commit_audited(batch, audit)?;
         hub.links.forget(&record.uid);
         hub.change_view(|view| view.clusters.remove(&asked));

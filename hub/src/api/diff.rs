@@ -88,7 +88,7 @@ fn differences(
 /// A revision that a pin has or had, or any commit that a mirror has.
 fn find(hub: &Hub, planned: &Planned, text: &str) -> Result<Revision, ApiError> {
     match find_revision(&planned.book, &planned.heads, text) {
-        Err(ApiError::NotFound(message)) => {
+        Err(ApiError::NotFound(_)) => {
             let sources: Vec<SourceKey> = hub.source_table().sources.keys().cloned().collect();
             let revision: Option<Revision> = format!("sha1:{text}").parse().ok();
             let known = revision.filter(|it| {
@@ -96,7 +96,12 @@ fn find(hub: &Hub, planned: &Planned, text: &str) -> Result<Revision, ApiError> 
                     .iter()
                     .any(|source| open_tree(hub, source, it).is_some())
             });
-            known.ok_or(ApiError::NotFound(message))
+            let not = || {
+                ApiError::NotFound(format!(
+                    "no source has a commit `{text}`; push it, write it whole, and `capstan reconcile SOURCE` fetches it"
+                ))
+            };
+            known.ok_or_else(not)
         }
         other => other,
     }

@@ -268,7 +268,8 @@ pub(crate) async fn problems(State(served): State<Served>) -> Json<Value> {
                    line: Option<u32>,
                    unit: Option<&UnitKey>,
                    message: String| {
-        json!({"kind": "Problem", "level": level, "file": file, "line": line, "unit": unit, "message": message})
+        let cluster = unit.map(|it| &it.home);
+        json!({"kind": "Problem", "level": level, "cluster": cluster, "file": file, "line": line, "unit": unit, "message": message})
     };
     let mut items = Vec::new();
     if let Some(fleet) = &served.hub.planned().fleet {
@@ -303,7 +304,7 @@ pub(crate) async fn problems(State(served): State<Served>) -> Json<Value> {
         );
     }
     let view = served.hub.view();
-    for cluster in view.clusters.values() {
+    for (name, cluster) in &view.clusters {
         let kept = cluster.desired.iter().flat_map(|it| &it.units);
         let kept = kept
             .filter(|it| !cluster.orphans.contains_key(it.0))
@@ -313,6 +314,11 @@ pub(crate) async fn problems(State(served): State<Served>) -> Json<Value> {
             kept.chain(failed)
                 .map(|(key, message)| problem("Error", None, None, Some(key), message)),
         );
+        items.extend(cluster.warnings.iter().map(|message| {
+            let mut item = problem("Warning", None, None, None, message.clone());
+            item["cluster"] = json!(name);
+            item
+        }));
     }
     Json(list("Problem", items))
 }

@@ -34,8 +34,8 @@ pub struct Args {
     /// Folder of the fleet path in its repository
     #[arg(long)]
     pub fleet_path: Option<String>,
-    /// Where traces go, such as http://127.0.0.1:4317
-    #[arg(long)]
+    /// Where traces go by OTLP over gRPC, such as http://127.0.0.1:4317
+    #[arg(long, env = "CAPSTAN_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 }
 

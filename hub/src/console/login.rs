@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::layout::head;
 use crate::{
-    api::{Served, session_cookie},
+    api::{Peer, Served, session_cookie},
     clock::now_ms,
 };
 
@@ -69,9 +69,10 @@ pub(crate) async fn login(Query(code): Query<Code>) -> Markup {
 /// Lets somebody in.
 pub(crate) async fn log_in(
     State(served): State<Served>,
+    peer: Peer,
     Form(given): Form<Credentials>,
 ) -> Response {
-    if !served.access.logins.take(now_ms()) {
+    if !served.access.logins.take(peer.0, now_ms()) {
         let page = login_page(Some("Too many attempts; wait a second."));
         return (StatusCode::TOO_MANY_REQUESTS, page).into_response();
     }

@@ -171,7 +171,25 @@ fn ready(cluster: &ClusterView, key: &UnitKey, report: Option<&UnitReport>) -> C
         Phase::Degraded | Phase::Failed | Phase::Orphaned | Phase::Suspended => "False",
         _ => "Unknown",
     };
-    ready(status, report.phase.as_str(), &report.message, since)
+    let message = match report.phase {
+        Phase::Waiting => unrendered_dependency(cluster, key),
+        _ => None,
+    };
+    let message = message.as_ref().unwrap_or(&report.message);
+    ready(status, report.phase.as_str(), message, since)
+}
+
+/// The dependency that a unit waits for in vain: the agent knows nothing of one that was never rendered.
+fn unrendered_dependency(cluster: &ClusterView, key: &UnitKey) -> Option<String> {
+    let unit = cluster.desired.as_ref()?.units.get(key)?;
+    let mut wanted = unit.spec.depends_on.iter().map(|it| UnitKey {
+        home: key.home.clone(),
+        kind: it.kind,
+        namespace: it.namespace.clone(),
+        name: it.name.clone(),
+    });
+    let found = wanted.find_map(|it| Some((cluster.failed.get(&it)?.clone(), it)));
+    found.map(|(why, it)| format!("dependency {it} cannot be rendered: {why}"))
 }
 
 /// What to say of an object.

@@ -57,6 +57,7 @@ pub(crate) fn fleet_spec(config: &Config, fleet: &FleetSource) -> SourceSpec {
         interval: config.poll(),
         timeout: DEFAULT_TIMEOUT,
         suspend: false,
+        ignore: None,
     }
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn spec_of(config: &Config, declared: &GitRepository) -> SourceSpec {
         }),
         timeout: timeout.map_or(DEFAULT_TIMEOUT, std::time::Duration::from_secs),
         suspend: declared.suspend,
+        ignore: declared.ignore.clone(),
     }
 }
 

@@ -12,7 +12,7 @@ use capstan_proto::v1;
 use capstan_render::{Fleet, cluster::PinnedTree, flux::GitRepository};
 
 use super::{
-    Placing, Planned, Planner, fleet_key, inputs,
+    Placing, Planned, Planner, fleet_key, inputs, quarantine,
     show::{say, say_problems, show_clusters, show_places},
     sources::{follow_sources, keep_pins, open_tree},
 };
@@ -25,8 +25,11 @@ use crate::{
     store::{Batch, ClusterRecord, DbError},
 };
 
-/// Problems of the fleet path that are shown; there may be one for each of its files.
+/// Problems of the fleet path, and warnings of a cluster, that are shown; there may be one for each file.
 const MAX_SHOWN_PROBLEMS: usize = 100;
+
+/// Blobs that are remembered to be on disk; that a forgotten one is there is found out by looking.
+const MAX_KEPT: usize = 1_000_000;
 
 /// The trees at the revisions that clusters follow, opened once for all of them.
 type Trees = BTreeMap<(SourceKey, Revision), Option<PinnedTree>>;
@@ -50,8 +53,14 @@ impl Planner {
             self.kept.clear();
         }
         let records = hub.records()?;
+        self.rendered.retain(|it, _| records.contains_key(it));
+        if self.kept.len() > MAX_KEPT {
+            self.kept.clear();
+        }
         show_clusters(hub, &records);
-        let Some(fleet) = self.read_fleet(hub) else {
+        let suspects = hub.db.rendering()?;
+        let usable = || quarantine::usable_heads(&suspects, hub.source_table().heads());
+        let Some(fleet) = self.read_fleet(hub, usable().1) else {
             return Ok(());
         };
         let sources = follow_sources(hub, &fleet);
@@ -62,7 +71,7 @@ impl Planner {
             overrides: overrides.clone(),
             pipelines: inputs::pipelines(&fleet, &placing),
             placements: inputs::placed(&fleet, &placing),
-            heads: hub.source_table().heads(),
+            heads: usable().0,
             follows: follows(&placing, &sources),
             fleet: Some(fleet.clone()),
             placing,
@@ -70,9 +79,15 @@ impl Planner {
         };
         let sources = &planned.sources;
         let started = now_ms();
-        let decision = planned.with_input(hub, &overrides, |input| decide(input, &planned.book));
+        let mut decision =
+            planned.with_input(hub, &overrides, |input| decide(input, &planned.book));
+        let has = quarantine::has(hub, &records);
+        let moves = quarantine::hold_back(&suspects, &self.proven, &has, &mut decision.book);
+        quarantine::begin(hub, &suspects, &moves)?;
         let plannings = self.plan_clusters(hub, &fleet, &records, &planned, sources, &decision)?;
         let generation = self.write(hub, &planned.book, &decision, &plannings)?;
+        quarantine::end(hub, &moves)?;
+        self.proven.extend(moves);
         for it in &plannings {
             self.rendered.insert(it.name.clone(), it.fingerprint);
         }
@@ -93,7 +108,7 @@ impl Planner {
     }
 
     /// The fleet path at the newest revision that could be read. One that cannot be read leaves the last one standing.
-    fn read_fleet(&mut self, hub: &Hub) -> Option<Arc<Fleet>> {
+    fn read_fleet(&mut self, hub: &Hub, more_problems: Vec<String>) -> Option<Arc<Fleet>> {
         let configured = hub.config.fleet.as_ref()?;
         let key = fleet_key(configured);
         let spec = inputs::fleet_spec(&hub.config, configured);
@@ -129,6 +144,7 @@ impl Planner {
             .flat_map(|it| &it.problems)
             .map(ToString::to_string);
         problems.extend(shown.take(MAX_SHOWN_PROBLEMS));
+        problems.extend(more_problems);
         if hub.view().problems != problems {
             for it in &problems {
                 hub.say(None, Severity::Warning, "FleetPathProblem", it.clone());
@@ -171,6 +187,7 @@ impl Planner {
                 format!(
                     "{:?}",
                     (
+                        &record.uid,
                         &placing.roots,
                         &placing.problems,
                         &pins,
@@ -309,8 +326,9 @@ impl Planner {
                         ..it.next.state
                     };
                     let state = Arc::new(state);
+                    let times = (started, now_ms());
+                    hub.traces.planned(&it.name, (&it.previous, &state), times);
                     hub.links.publish(&it.record.uid, state.clone());
-                    hub.traces.planned(&it.name, &state, started, now_ms());
                     Some(state)
                 }
                 _ => None,
@@ -350,9 +368,11 @@ impl Planner {
             for warning in &it.warnings {
                 tracing::warn!(cluster = %it.name, "{warning}");
             }
+            let warnings = it.warnings.into_iter().take(MAX_SHOWN_PROBLEMS).collect();
             hub.change_cluster(&it.name, |view| {
                 view.orphans = it.next.orphans;
                 view.failed = it.next.failed;
+                view.warnings = warnings;
                 if let Some(state) = state {
                     view.desired = Some(state);
                 }

@@ -44,7 +44,7 @@ pub(super) fn follow_sources(hub: &Hub, fleet: &Fleet) -> BTreeMap<SourceKey, Gi
 
 pub(crate) fn open_tree(hub: &Hub, source: &SourceKey, revision: &Revision) -> Option<PinnedTree> {
     let spec = hub.source_table().sources.get(source)?.spec.clone();
-    let opened = Mirror::open(&hub.mirrors(), &spec).and_then(|it| it.tree(revision));
+    let opened = Mirror::open(&hub.mirrors(), &spec).and_then(|it| it.source(&spec, revision));
     match opened {
         Ok((tree_id, tree)) => Some(PinnedTree {
             revision: revision.clone(),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use capstan_core::{Digest, Revision};
+use capstan_render::Tree;
 use git2::{
     AutotagOption, ErrorCode, FetchOptions, Oid, RemoteCallbacks, RemoteRedirect, Repository,
 };
@@ -14,6 +15,7 @@ use git2::{
 use super::{
     Follow, SourceSpec,
     egress::{self, Egress},
+    ignore::{Ignore, IgnoredTree},
     tree::GitTree,
 };
 use crate::files;
@@ -173,7 +175,7 @@ impl Mirror {
             .ok()
     }
 
-    /// The files of a revision, and the hash that names them.
+    /// All files of a revision, and the hash that names them.
     pub(crate) fn tree(&self, revision: &Revision) -> Result<(String, Arc<GitTree>), SourceError> {
         let missing = || SourceError::Missing {
             what: revision.to_string(),
@@ -187,6 +189,23 @@ impl Mirror {
         let repository = Repository::open_bare(self.repository.path()).map_err(|it| failed(&it))?;
         let tree = GitTree::new(Mutex::new(repository), root);
         Ok((root.to_string(), Arc::new(tree)))
+    }
+
+    /// The files of a revision without what the source ignores, and what names them.
+    pub(crate) fn source(
+        &self,
+        spec: &SourceSpec,
+        revision: &Revision,
+    ) -> Result<(String, Arc<dyn Tree + Send + Sync>), SourceError> {
+        let (id, tree) = self.tree(revision)?;
+        let files = tree.ignore_files().map_err(|it| failed(&it))?;
+        let ignore = Ignore::new(&files, spec.ignore.as_deref());
+        // The files themselves are part of the tree's own hash.
+        let id = match &spec.ignore {
+            Some(it) => format!("{id}+{}", Digest::of(it.as_bytes()).hex()),
+            None => id,
+        };
+        Ok((id, Arc::new(IgnoredTree::new(tree, ignore))))
     }
 
     /// Keeps exactly the content of `pinned`, also where the repository has dropped it.

@@ -9,7 +9,9 @@ use capstan_render::{
     Tree, TreeError,
     tree::{Entry, Hash},
 };
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
+
+use super::ignore::IGNORE_FILE;
 
 /// Larger files are no configuration.
 const MAX_FILE_BYTES: usize = 16 << 20;
@@ -44,6 +46,28 @@ impl GitTree {
                 path: path.to_owned(),
                 reason,
             })
+    }
+}
+
+impl GitTree {
+    /// The ignore files by folder, those above first.
+    pub(super) fn ignore_files(&self) -> Result<Vec<(String, String)>, TreeError> {
+        self.with(IGNORE_FILE, |repository, root| {
+            let mut found = Vec::new();
+            root.walk(TreeWalkMode::PreOrder, |folder, entry| {
+                if entry.name() == Ok(IGNORE_FILE) && entry.kind() == Some(ObjectType::Blob) {
+                    found.push((folder.trim_end_matches('/').to_owned(), entry.id()));
+                }
+                TreeWalkResult::Ok
+            })
+            .map_err(|it| it.to_string())?;
+            found.sort();
+            let read = |(folder, id): (String, Oid)| {
+                let text = String::from_utf8_lossy(&content(repository, id)?).into_owned();
+                Ok((folder, text))
+            };
+            found.into_iter().map(read).collect()
+        })
     }
 }
 

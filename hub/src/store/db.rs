@@ -6,8 +6,8 @@ use capstan_core::{ClusterName, ClusterUid, DesiredState, Generation, StoreEpoch
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    AuditRecord, Batch, ClusterRecord, EventRecord, HubRecord, MAX_VALUE_BYTES, Store, StoreError,
-    TokenRecord,
+    AuditRecord, Batch, ClusterRecord, EventRecord, HubRecord, MAX_VALUE_BYTES, RenderingRecord,
+    Store, StoreError, TokenRecord,
 };
 use crate::{
     plan::{Book, EnvironmentKey, Orphans, Overrides, Pin},
@@ -16,6 +16,7 @@ use crate::{
 
 const HUB: &str = "hub";
 const OVERRIDES: &str = "overrides";
+const RENDERING: &str = "rendering";
 /// Room that a chunk leaves below the limit of a value.
 const CHUNK_BYTES: usize = MAX_VALUE_BYTES - 1024;
 const ZSTD_LEVEL: i32 = 3;
@@ -150,6 +151,11 @@ impl Db {
             value: Overrides::default(),
             revision: 0,
         }))
+    }
+
+    /// What is being rendered for the first time, and what the hub died on.
+    pub(crate) fn rendering(&self) -> Result<RenderingRecord, DbError> {
+        Ok(self.get(RENDERING)?.map(|it| it.value).unwrap_or_default())
     }
 
     /// The units of a cluster that nothing declares any more.
@@ -294,6 +300,10 @@ impl Batch {
 
     pub(crate) fn put_overrides(&mut self, overrides: &Overrides) {
         self.record(OVERRIDES, overrides);
+    }
+
+    pub(crate) fn put_rendering(&mut self, record: &RenderingRecord) {
+        self.record(RENDERING, record);
     }
 
     pub(crate) fn put_orphans(&mut self, name: &ClusterName, orphans: &Orphans) {

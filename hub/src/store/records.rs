@@ -1,6 +1,6 @@
 //! What is kept under which key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use capstan_core::{ClusterName, ClusterUid, Digest, Event, StoreEpoch};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,15 @@ pub(crate) struct TokenRecord {
     pub(crate) hash: Digest,
     pub(crate) cluster: ClusterUid,
     pub(crate) expires_ms: u64,
+}
+
+/// Revisions on which the hub may die while it renders them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RenderingRecord {
+    /// What is being rendered for the first time, as `SOURCE REVISION`. Still here at a start: the hub died on one of them.
+    pub(crate) now: BTreeSet<String>,
+    /// How often it died, by the same.
+    pub(crate) deaths: BTreeMap<String, u32>,
 }
 
 /// A numbered event of the hub or of an agent.

@@ -1,6 +1,9 @@
 //! One session: pumps messages between the wire and [`Session`], and folds reports into the view.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use capstan_core::{
     ClusterName, Digest, Event as Happening, Generation, Severity, UnitKey, UnitReport,
@@ -104,6 +107,11 @@ impl Live {
         let age = AGE_MS * 4 / 5 + random_below(AGE_MS * 2 / 5);
         let ends = now_ms() + age;
         let mut tick = tokio::time::interval(TICK);
+        let wait = self.hub.admission.take(Instant::now());
+        if !wait.is_zero() {
+            self.hub.metrics.sessions_held.inc();
+            tokio::time::sleep(wait).await;
+        }
         if let Some(state) = self.hub.links.newest(self.scope.uid())
             && let Err(ended) = self.step(Event::Desired(state)).await
         {

@@ -79,6 +79,7 @@ impl Here {
             interval: Duration::from_secs(60),
             timeout: Duration::from_secs(60),
             suspend: false,
+            ignore: None,
         }
     }
 
@@ -136,6 +137,28 @@ fn files_are_read_at_the_revision_that_was_fetched() {
         tree.entry("c.yaml").unwrap(),
         Some(Entry::File(_))
     ));
+}
+
+#[test]
+fn what_a_source_ignores_is_not_part_of_it() {
+    let here = Here::new();
+    let files = [
+        ("deploy/a.yaml", "one"),
+        ("deploy/.sourceignore", "draft.yaml\n"),
+        ("deploy/draft.yaml", "two"),
+        ("docs/b.yaml", "three"),
+    ];
+    here.upstream.commit(None, &files);
+    let revision = here.fetch(&main()).unwrap();
+    let mut spec = here.spec(main());
+    let mirror = here.mirror(&main());
+    let (whole, tree) = mirror.source(&spec, &revision).unwrap();
+    assert_eq!(tree.list("").unwrap(), ["deploy", "docs"]);
+    assert_eq!(tree.list("deploy").unwrap(), [".sourceignore", "a.yaml"]);
+    spec.ignore = Some("/*\n!/deploy\n".into());
+    let (part, tree) = mirror.source(&spec, &revision).unwrap();
+    assert_eq!(tree.list("").unwrap(), ["deploy"]);
+    assert_ne!(whole, part, "a memo must not take one for the other");
 }
 
 #[test]
