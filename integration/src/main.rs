@@ -1,4 +1,4 @@
-//! Conformance with the real tools, and benchmarks: `conformance kustomize|helm [DIR]`, `bench NAME [DIR] [--json]`.
+//! Conformance with the real tools, and benchmarks: `conformance kustomize|helm|fleets [DIR]`, `bench NAME [DIR] [--json]`.
 
 mod bench;
 mod conformance;
@@ -50,6 +50,8 @@ enum Command {
 enum Tool {
     Kustomize,
     Helm,
+    /// Whole Flux repositories, run on simulated clusters.
+    Fleets,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -62,6 +64,10 @@ fn main() -> anyhow::Result<ExitCode> {
             tool: Tool::Helm,
             dir,
         } => check_helm(dir.as_deref()),
+        Command::Conformance {
+            tool: Tool::Fleets,
+            dir,
+        } => run_fleets(dir.as_deref()),
         Command::Bench { name, dir, json } => bench::main(&name, dir.as_deref(), json),
         Command::Hub(args) => process(async { Ok(capstan_hub::run(args.into_config()?).await?) }),
         Command::Agent(args) => {
@@ -88,6 +94,28 @@ fn check_kustomize(dir: Option<&Path>) -> anyhow::Result<ExitCode> {
         None => Report(Vec::new()),
     };
     say(&report.text(&accepted("accepted-kustomize.txt")));
+    Ok(report.exit_code().into())
+}
+
+fn run_fleets(dir: Option<&Path>) -> anyhow::Result<ExitCode> {
+    use conformance::{Report, find_data, fleets, say};
+    // One repository may be named in place of a folder of them.
+    let one = dir.filter(|it| it.join("clusters").is_dir() || it.join("hub").is_dir());
+    let (folder, only) = match one {
+        Some(it) => (it.parent().map(Path::to_owned), it.file_name()),
+        None => (
+            dir.map(Path::to_owned)
+                .or_else(|| find_data(None, "fleets", &["."])),
+            None,
+        ),
+    };
+    let only = only.map(|it| it.to_string_lossy().into_owned());
+    let report = match folder {
+        Some(folder) => tokio::runtime::Runtime::new()?
+            .block_on(async { fleets::run(&folder, only.as_deref()).await })?,
+        None => Report(Vec::new()),
+    };
+    say(&report.text(&[]));
     Ok(report.exit_code().into())
 }
 

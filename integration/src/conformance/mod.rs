@@ -1,5 +1,6 @@
 //! What the real tools produce, held against ours: passed and total per group, and the first difference of each failure.
 
+pub(crate) mod fleets;
 pub(crate) mod helm;
 pub(crate) mod kustomize;
 
