@@ -6,6 +6,7 @@ mod fights;
 mod trace;
 mod turn;
 mod unit;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("CAPSTAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
     if std::env::var("CAPSTAN_LOG_FORMAT").is_ok_and(|it| it == "json") {
         log.json().init();

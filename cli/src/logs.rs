@@ -7,6 +7,7 @@ pub(crate) fn start(default: &str) {
     let filter = EnvFilter::try_from_env("CAPSTAN_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
     let json = std::env::var("CAPSTAN_LOG_FORMAT").is_ok_and(|it| it == "json");
     let started = if json {

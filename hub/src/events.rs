@@ -8,14 +8,25 @@ use std::{
     },
 };
 
-use capstan_core::{ClusterName, Event};
+use capstan_core::{ClusterName, Event, Severity};
 use tokio::sync::{Notify, watch};
+use tracing::field::display;
 
 use crate::{
     clock::now_ms,
     state::Audit,
     store::{AuditRecord, Batch, Db, DbError, EventRecord, KEPT_EVENTS},
 };
+
+fn log(cluster: Option<&ClusterName>, event: &Event) {
+    let (cluster, unit) = (cluster.map(display), event.unit.as_ref().map(display));
+    let object = event.object.as_ref().map(display);
+    let (reason, message) = (&event.reason, &event.message);
+    match event.severity {
+        Severity::Warning => tracing::warn!(cluster, unit, object, reason, "{message}"),
+        Severity::Info => tracing::info!(cluster, unit, object, reason, "{message}"),
+    }
+}
 
 /// What happened, newest last.
 pub(crate) struct EventLog {
@@ -56,12 +67,7 @@ impl EventLog {
 
     /// Adds an event.
     pub(crate) fn append(&self, cluster: Option<ClusterName>, event: Event) {
-        let name = cluster
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let (reason, message) = (&event.reason, &event.message);
-        tracing::info!(cluster = name, unit = ?event.unit.as_ref().map(ToString::to_string), reason, "{message}");
+        log(cluster.as_ref(), &event);
         let number = {
             let mut inner = self.inner();
             let number = inner.next;

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use capstan_core::{
     ClusterName, ClusterUid, DesiredState, Generation, Phase, SourceKey, UnitKey, UnitReport,
+    desired::MAX_UNITS,
 };
 
 use crate::plan::Orphans;
@@ -42,6 +43,8 @@ pub(crate) struct ClusterView {
     pub(crate) orphans: Orphans,
     /// Units that could never be rendered.
     pub(crate) failed: BTreeMap<UnitKey, String>,
+    /// Units that a person suspended: who, and why.
+    pub(crate) suspended: BTreeMap<UnitKey, String>,
     /// What is not as people may expect, though everything was rendered.
     pub(crate) warnings: Vec<String>,
     pub(crate) units: BTreeMap<UnitKey, UnitReport>,
@@ -98,6 +101,7 @@ impl ClusterView {
             desired: None,
             orphans: Orphans::new(),
             failed: BTreeMap::new(),
+            suspended: BTreeMap::new(),
             warnings: Vec::new(),
             units: BTreeMap::new(),
             reported_ms: None,
@@ -110,7 +114,9 @@ impl ClusterView {
             self.units.clear();
         }
         for unit in report.units {
-            if unit.key.home == *home {
+            // More units than a cluster may have are made up.
+            let room = self.units.len() < MAX_UNITS || self.units.contains_key(&unit.key);
+            if unit.key.home == *home && room {
                 self.units.insert(unit.key.clone(), unit);
             }
         }

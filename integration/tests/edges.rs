@@ -9,6 +9,8 @@
 
 #[path = "edges/collector.rs"]
 mod collector;
+#[path = "edges/flux.rs"]
+mod flux;
 #[path = "edges/hub.rs"]
 mod hub;
 #[path = "edges/manifests.rs"]

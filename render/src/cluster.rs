@@ -108,6 +108,11 @@ pub fn render_cluster(input: &ClusterInput<'_>, memo: &Memo) -> RenderedCluster 
             }
             continue;
         };
+        // Bootstrap's root declares itself: the placement says the same, and where not, it is what counts.
+        let declares_itself = matches!(&task.origin, Origin::Parent { unit } if *unit == task.key);
+        if declares_itself {
+            continue;
+        }
         if let Some(warning) = refused(&out, &task) {
             out.warnings.push(warning);
             continue;

@@ -4,14 +4,16 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use capstan_core::{
     Digest, Entry, MediaType, Object, ObjectKey, Origin, Revision, Role, SourceKey, UnitKey,
-    UnitSpec, desired::MAX_ENTRIES,
+    UnitSpec,
+    desired::{MAX_ENTRIES, ObjectRef},
 };
 use serde_json::{Value, json};
 
 use crate::{
     build::{self, Built},
     cluster::PinnedTree,
-    flux::Kustomization,
+    fleet::DEFAULT_NAMESPACE,
+    flux::{HELM_GROUP, KUSTOMIZE_GROUP, Kustomization},
     memo::Memo,
     problem::Problem,
 };
@@ -106,6 +108,10 @@ pub fn render_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<RenderedUnit, V
             built
         }
     };
+    let unit_spec = UnitSpec {
+        health_checks: waited_for(spec, unit_spec.health_checks, input.key, &build.flux),
+        ..unit_spec
+    };
     Ok(RenderedUnit {
         spec: unit_spec,
         origin: input.origin.clone(),
@@ -114,6 +120,40 @@ pub fn render_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<RenderedUnit, V
         entries: build.entries.clone(),
         flux: build.flux.clone(),
     })
+}
+
+/// What a unit waits for beside its own objects. With `wait` that is the units that it yields, which Flux has as objects
+/// among the others; `healthChecks` count only without, as there.
+fn waited_for(
+    spec: &Kustomization,
+    checks: Vec<ObjectRef>,
+    own: &UnitKey,
+    flux: &[Object],
+) -> Vec<ObjectRef> {
+    if !spec.wait {
+        return checks;
+    }
+    let is_unit = |it: &&Object| {
+        let key = it.key();
+        let kinds = [
+            (KUSTOMIZE_GROUP, "Kustomization"),
+            (HELM_GROUP, "HelmRelease"),
+        ];
+        let itself = key.kind == own.kind.as_str()
+            && (&key.namespace, &key.name) == (&own.namespace, &own.name);
+        kinds.contains(&(key.group.as_str(), key.kind.as_str())) && !itself
+    };
+    let reference = |it: &Object| {
+        let mut key = it.key().clone();
+        if key.namespace.is_empty() {
+            key.namespace = DEFAULT_NAMESPACE.to_owned();
+        }
+        ObjectRef {
+            version: it.version().to_owned(),
+            key,
+        }
+    };
+    flux.iter().filter(is_unit).map(reference).collect()
 }
 
 /// The fields that act on the build, and nothing else, so that units that differ in an interval share it.

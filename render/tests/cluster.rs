@@ -183,6 +183,79 @@ fn only_granted_sources_are_rendered() {
 }
 
 #[test]
+fn a_root_may_declare_itself_as_bootstrap_does() {
+    let sync = kustomization("flux-system", "./clusters/dev", "");
+    let rendered = render(&[
+        ("clusters/dev/gotk-sync.yaml", &sync),
+        ("clusters/dev/app.yaml", APP),
+    ]);
+    assert_eq!(objects(&rendered, "flux-system"), ["ConfigMap/shop/app"]);
+    assert_eq!((rendered.units.len(), rendered.warnings.len()), (1, 0));
+}
+
+#[test]
+fn who_waits_waits_for_the_units_that_it_yields() {
+    let more = "  wait: true\n  healthChecks: [{kind: Deployment, name: x, apiVersion: apps/v1}]\n";
+    let checks = |more: &str| {
+        let infra = kustomization("infra", "./infra", more);
+        let rendered = render(&[
+            ("clusters/dev/infra.yaml", infra.as_str()),
+            ("infra/child.yaml", &kustomization("child", "./app", "")),
+            ("infra/itself.yaml", &infra),
+            ("app/app.yaml", APP),
+        ]);
+        let UnitOutcome::Rendered(unit) = outcome(&rendered, "infra") else {
+            panic!()
+        };
+        let keys = unit.spec.health_checks.iter().map(|it| it.key.to_string());
+        keys.collect::<Vec<_>>()
+    };
+    let child = "Kustomization.kustomize.toolkit.fluxcd.io/flux-system/child";
+    assert_eq!(checks(more), [child]);
+    assert_eq!(
+        checks(&more.replace("true", "false")),
+        ["Deployment.apps/flux-system/x"]
+    );
+}
+
+#[test]
+fn units_of_made_sources_come_after_what_makes_them() {
+    let generator = "apiVersion: source.extensions.fluxcd.io/v1beta1\nkind: ArtifactGenerator\nmetadata: {name: g, namespace: flux-system}\n\
+        spec:\n  sources: [{alias: repo, kind: GitRepository, name: flux-system}]\n  artifacts:\n  \
+        - {name: made, originRevision: '@repo', copy: [{from: '@repo/app/**', to: '@artifact/'}]}\n";
+    let user = |name: &str| {
+        let text = kustomization(name, "./", "");
+        text.replace(
+            "kind: GitRepository, name: flux-system",
+            &format!("kind: ExternalArtifact, name: {name}"),
+        )
+    };
+    let rendered = render(&[
+        ("clusters/dev/a.yaml", &user("made")),
+        ("clusters/dev/b.yaml", &kustomization("b", "./b", "")),
+        ("clusters/dev/c.yaml", &user("nobody-makes")),
+        ("b/generator.yaml", generator),
+        ("app/app.yaml", APP),
+    ]);
+    assert_eq!(objects(&rendered, "made"), ["ConfigMap/shop/app"]);
+    let UnitOutcome::Rendered(unit) = outcome(&rendered, "made") else {
+        panic!()
+    };
+    assert_eq!(
+        (unit.source.clone(), unit.revision.as_str()),
+        (source(), "main@sha1:1")
+    );
+    let UnitOutcome::Failed { problems, .. } = outcome(&rendered, "nobody-makes") else {
+        panic!()
+    };
+    assert!(
+        problems[0].to_string().contains("no ArtifactGenerator"),
+        "{problems:?}"
+    );
+    assert_eq!(rendered.warnings, []);
+}
+
+#[test]
 fn flux_itself_is_left_out() {
     let controller = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n  namespace: flux-system\n  \
                       labels: {app.kubernetes.io/part-of: flux}\n";

@@ -40,8 +40,10 @@ pub(super) struct Judgement {
     pub(super) message: String,
     pub(super) counts: Counts,
     pub(super) objects: Vec<ObjectReport>,
-    /// Whether all that is waited for is healthy.
+    /// Whether all that it has and waits for is healthy.
     pub(super) healthy: bool,
+    /// Whether what the unit itself asks to be checked is healthy: everything with `wait`, else what `healthChecks` names.
+    pub(super) checked: bool,
 }
 
 /// Judges a unit.
@@ -61,6 +63,14 @@ pub(super) fn judge<S: Fn(&ObjectKey) -> Sight>(view: &View<'_, S>) -> Judgement
     };
     counts.current = counts.current.min(counts.objects);
     let health = health(view, &objects);
+    let checked = match view.unit {
+        Some(unit) if !unit.spec.wait => unit.spec.health_checks.iter().all(|it| {
+            let own = objects.iter().find(|own| own.key == it.key);
+            let other = view.checks.get(&it.key).map(|it| it.health);
+            own.map(|it| it.health).or(other) == Some(Health::Current)
+        }),
+        _ => matches!(health, HealthOfAll::Current),
+    };
     let (phase, message) = phase(view, &health);
     let mut objects = objects;
     objects.sort_by(|a, b| {
@@ -74,6 +84,7 @@ pub(super) fn judge<S: Fn(&ObjectKey) -> Sight>(view: &View<'_, S>) -> Judgement
         counts,
         objects,
         healthy: matches!(health, HealthOfAll::Current),
+        checked,
     }
 }
 

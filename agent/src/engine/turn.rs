@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::atomic::Ordering, time::Duration};
 
 use capstan_core::{
-    Digest, ObjectKey, Origin, Phase, Severity, UnitKey, UnitReport, UnitSpec, desired::DriftMode,
+    Digest, ObjectKey, Phase, Severity, UnitKey, UnitReport, UnitSpec, desired::DriftMode,
     drift::last_writer, inventory::UnitInventory,
 };
 use futures::FutureExt;
@@ -14,7 +14,7 @@ use super::{
     DISCOVERY_PERIOD, Engine,
     evaluate::{Judgement, View, judge},
     now_ms,
-    unit::UnitState,
+    unit::{UnitState, unit_of},
 };
 use crate::{
     apply::Failure,
@@ -168,29 +168,16 @@ impl<C: Cluster> Engine<C> {
     pub(super) fn turn(&mut self) {
         let mut news = false;
         while let Some(key) = self.touched.pop_first() {
-            let was_ready = self.units.get(&key).map(|it| (it.ready, it.is_applied()));
+            let state = |it: &UnitState| (it.ready, it.is_applied(), it.phase.map(|it| it.0));
+            let before = self.units.get(&key).map(state);
             news |= self.look(&key);
-            let is_ready = self.units.get(&key).map(|it| (it.ready, it.is_applied()));
-            if was_ready != is_ready {
+            if before != self.units.get(&key).map(state) {
                 self.touch_dependents(&key);
             }
         }
         if news {
             self.reports.ring();
         }
-    }
-
-    fn touch_dependents(&mut self, key: &UnitKey) {
-        let depends = |it: &UnitState| {
-            it.unit.as_ref().is_some_and(|unit| {
-                unit.spec.depends_on.iter().any(|it| {
-                    it.kind == key.kind && it.namespace == key.namespace && it.name == key.name
-                })
-            })
-        };
-        let found = self.units.iter().filter(|it| depends(it.1));
-        let found: Vec<UnitKey> = found.map(|it| it.0.clone()).collect();
-        self.touched.extend(found);
     }
 
     /// Looks at one unit; `true` where there is something new to report.
@@ -317,42 +304,6 @@ impl<C: Cluster> Engine<C> {
         state.dirty || retry || state.last.is_none()
     }
 
-    /// What a unit waits for before it is applied.
-    fn waits_for(&self, key: &UnitKey) -> Option<String> {
-        let state = self.units.get(key)?;
-        let unit = state.unit.as_ref()?;
-        if state.is_applied() && !state.dirty {
-            return None;
-        }
-        if let Some(reason) = self
-            .policy
-            .refuses_actor(&key.namespace, unit.spec.service_account.as_deref())
-        {
-            return Some(reason);
-        }
-        for dependency in &unit.spec.depends_on {
-            let found = self.units.iter().find(|(it, _)| {
-                it.home == key.home
-                    && it.kind == dependency.kind
-                    && it.namespace == dependency.namespace
-                    && it.name == dependency.name
-            });
-            let Some((_, other)) = found.filter(|it| it.1.unit.is_some()) else {
-                return Some(format!("dependency {dependency} does not exist"));
-            };
-            if !other.ready {
-                return Some(format!("dependency {dependency} is not ready"));
-            }
-            let same_source = other.unit.as_ref().map(|it| &it.source) == Some(&unit.source);
-            if same_source && other.revision != state.revision {
-                return Some(format!(
-                    "dependency {dependency} is not at the same revision"
-                ));
-            }
-        }
-        None
-    }
-
     /// What a pass of a unit is told.
     fn task(&self, key: &UnitKey, state: &UnitState, held_back: BTreeSet<ObjectKey>) -> Task {
         let spec = match &state.unit {
@@ -401,19 +352,6 @@ impl<C: Cluster> Engine<C> {
         }
     }
 
-    /// Whether it is a root, whose namespace nothing else brings, and may have one.
-    fn makes_namespace(&self, key: &UnitKey, state: &UnitState) -> bool {
-        let namespace = ObjectKey {
-            group: String::new(),
-            kind: "Namespace".into(),
-            namespace: String::new(),
-            name: key.namespace.clone(),
-        };
-        let allowed = self.policy.refuses(&self.shared.namespace, &namespace, "");
-        let root = |it: &capstan_core::Unit| matches!(it.origin, Origin::Placement { .. });
-        allowed.is_none() && state.unit.as_ref().is_some_and(root)
-    }
-
     fn start(&mut self, key: &UnitKey, held_back: BTreeSet<ObjectKey>) {
         let task = self.task(key, &self.units[key], held_back);
         let applied = self
@@ -431,13 +369,16 @@ impl<C: Cluster> Engine<C> {
         state.retry_at = None;
         if let Some(unit) = &state.unit {
             state.requested_at.clone_from(&unit.spec.requested_at);
-            if state.checker.is_none() && !unit.spec.health_checks.is_empty() {
+            let checks = unit.spec.health_checks.iter();
+            let checks = checks.filter(|it| unit_of(&key.home, &it.key).is_none());
+            let checks: Vec<_> = checks.cloned().collect();
+            if state.checker.is_none() && !checks.is_empty() {
                 let follow = health_checks::follow(
                     self.shared.clone(),
                     key.clone(),
                     unit.digest,
                     task.actor.clone(),
-                    unit.spec.health_checks.clone(),
+                    checks,
                 );
                 state.checker = Some(tokio::spawn(follow).abort_handle());
             }
@@ -464,9 +405,11 @@ impl<C: Cluster> Engine<C> {
         differing: &BTreeSet<ObjectKey>,
         now: Instant,
     ) -> bool {
+        let units = self.check_units(key);
         let Some(state) = self.units.get_mut(key) else {
             return false;
         };
+        let checks = state.checks.clone().into_iter().chain(units).collect();
         let late_at = state
             .unit
             .as_ref()
@@ -496,14 +439,14 @@ impl<C: Cluster> Engine<C> {
             last,
             differing,
             inventory,
-            checks: &state.checks,
+            checks: &checks,
             late,
             sight: |it: &ObjectKey| observed.sight(it, key.kind),
         });
         drop(observed);
         state.ready = state.is_applied()
             && state.unit.as_ref().is_some_and(|it| it.problem.is_none())
-            && (!waits(state) || judgement.healthy);
+            && (!waits(state) || judgement.checked);
         state.fights.settle(now);
         let fights = state.fights.next(now);
         let late_at = late_at.filter(|it| waits(state) && *it > now && !judgement.healthy);

@@ -6,7 +6,8 @@ use std::{
 };
 
 use capstan_core::{
-    Digest, Entry, MediaType, ObjectKey, Phase, Revision, Role, Unit, health::Verdict,
+    ClusterName, Digest, Entry, MediaType, ObjectKey, Phase, Revision, Role, Unit, UnitKey,
+    UnitKind, health::Verdict,
 };
 use serde_json::Value;
 use tokio::{task::AbortHandle, time::Instant};
@@ -144,4 +145,19 @@ pub(super) fn item(entry: &Entry, held: &Held, policy: &Policy, namespace: &str)
     }
     item.refused = policy.refuses(namespace, &entry.key, &secret_type);
     item
+}
+
+/// The unit that a Flux object stands for, for health checks on such: it is asked of the engine, not of the cluster.
+pub(super) fn unit_of(home: &ClusterName, object: &ObjectKey) -> Option<UnitKey> {
+    let kind = match (object.group.as_str(), object.kind.as_str()) {
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => UnitKind::Kustomization,
+        ("helm.toolkit.fluxcd.io", "HelmRelease") => UnitKind::HelmRelease,
+        _ => return None,
+    };
+    Some(UnitKey {
+        home: home.clone(),
+        kind,
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+    })
 }

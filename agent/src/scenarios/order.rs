@@ -139,6 +139,40 @@ async fn objects_of_others_are_waited_for() {
 }
 
 #[tokio::test]
+async fn a_unit_waits_for_the_units_that_it_yields() {
+    let mut world = World::new().await;
+    let never = WorkloadMatch::one("Deployment", "shop", "web");
+    world.sim.set_readiness(never.clone(), Readiness::Never);
+    let mut parent = spec();
+    parent.health_checks = vec![ObjectRef {
+        version: "v1".into(),
+        key: "Kustomization.kustomize.toolkit.fluxcd.io/flux-system/child"
+            .parse()
+            .unwrap(),
+    }];
+    let mut last = spec();
+    last.depends_on = after("parent");
+    world.unit("parent", parent, &[namespace()]);
+    world.unit("last", last, &[config_map("late", "1")]);
+    world.tell().await;
+    let report = world.until_phase("parent", Phase::Applied).await;
+    assert!(
+        report.message.contains("does not exist"),
+        "{}",
+        report.message
+    );
+    world.unit("child", spec(), &[deployment("web")]);
+    world.tell().await;
+    world.until_phase("child", Phase::Applied).await;
+    let report = world.until_phase("parent", Phase::Applied).await;
+    assert!(report.message.contains("child"), "{}", report.message);
+    assert_eq!(world.get(&config_map("late", "1")), None);
+    world.sim.set_readiness(never, Readiness::Immediately);
+    world.until_phase("parent", Phase::Healthy).await;
+    world.until_phase("last", Phase::Healthy).await;
+}
+
+#[tokio::test]
 async fn an_object_that_two_units_declare_is_the_firsts() {
     let mut world = World::new().await;
     world.unit("a", spec(), &[namespace(), config_map("x", "a")]);

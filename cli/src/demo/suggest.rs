@@ -101,7 +101,7 @@ impl fmt::Display for Suggestions<'_> {
                 "  kubectl --kubeconfig '{kubeconfig}' -n shop scale deployment web --replicas=9     # install kubectl first"
             )?;
         }
-        writeln!(f, "  capstan events --cluster dev\n")?;
+        writeln!(f, "  sleep 1; capstan events --cluster dev\n")?;
         write!(f, "Ctrl-C stops and removes everything.")
     }
 }

@@ -173,6 +173,7 @@ fn ready(cluster: &ClusterView, key: &UnitKey, report: Option<&UnitReport>) -> C
     };
     let message = match report.phase {
         Phase::Waiting => unrendered_dependency(cluster, key),
+        Phase::Suspended => cluster.suspended.get(key).cloned(),
         _ => None,
     };
     let message = message.as_ref().unwrap_or(&report.message);

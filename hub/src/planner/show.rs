@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use capstan_core::{ClusterName, DesiredState, Severity};
+use capstan_core::{ClusterName, DesiredState, Severity, UnitKey};
 
 use super::Planned;
 use crate::{fleet::ClusterView, plan::Decision, state::Hub, store::ClusterRecord};
@@ -35,20 +35,43 @@ pub(super) fn show_places(hub: &Hub, planned: &Planned) {
         let mine = all.filter(|(_, stage)| stage.clusters.contains(name));
         mine.map(|(it, stage)| it.key(stage).to_string()).collect()
     };
+    let suspended = |name: &ClusterName| -> BTreeMap<UnitKey, String> {
+        let mine = planned
+            .overrides
+            .units
+            .iter()
+            .filter(|it| it.0.home == *name);
+        let said = mine.filter_map(|(key, it)| {
+            let hold = it.suspend.as_ref()?;
+            let reason = match hold.reason.as_str() {
+                "" => String::new(),
+                reason => format!(": {reason}"),
+            };
+            let text = format!(
+                "suspended by {}{reason}; `capstan resume {key}` takes it up again",
+                hold.actor
+            );
+            Some((key.clone(), text))
+        });
+        said.collect()
+    };
     let changed: Vec<_> = {
         let view = hub.view();
         let news = planned.placing.iter().filter_map(|(name, it)| {
-            let environments = environments(name);
+            let (environments, suspended) = (environments(name), suspended(name));
             let known = view.clusters.get(name)?;
-            let differs = known.labels != it.labels || known.environments != environments;
-            differs.then(|| (name.clone(), it.labels.clone(), environments))
+            let differs = known.labels != it.labels
+                || known.environments != environments
+                || known.suspended != suspended;
+            differs.then(|| (name.clone(), it.labels.clone(), environments, suspended))
         });
         news.collect()
     };
-    for (name, labels, environments) in changed {
+    for (name, labels, environments, suspended) in changed {
         hub.change_cluster(&name, |view| {
             view.labels = labels;
             view.environments = environments;
+            view.suspended = suspended;
         });
     }
 }

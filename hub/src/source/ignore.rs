@@ -159,7 +159,12 @@ impl<T: Tree> Tree for IgnoredTree<T> {
     fn list(&self, path: &str) -> Result<Vec<String>, TreeError> {
         let mut names = Vec::new();
         for name in self.tree.list(path)? {
-            if self.entry(&join(path, &name))?.is_some() {
+            let below = join(path, &name);
+            // Most are kept whatever they are, and need no further look.
+            let concerned = [false, true]
+                .iter()
+                .any(|it| self.ignore.excludes(&below, *it));
+            if !concerned || self.entry(&below)?.is_some() {
                 names.push(name);
             }
         }

@@ -43,115 +43,111 @@ fn signature(body: &str) -> String {
     format!("sha256={hex}")
 }
 
+/// A hub that polls once an hour, and whose source may be announced.
+struct Announced {
+    hub: Hub,
+    clone: Repository,
+    first: String,
+    http: reqwest::Client,
+    _server: GitServer,
+    _folder: tempfile::TempDir,
+}
+
+impl Announced {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = GitServer::start(folder.path(), None).await.unwrap();
+        let url = server.url("fleet.git");
+        let (clone, first) = repository(&server, &url, folder.path()).await;
+        let secrets = folder.path().join("secrets");
+        std::fs::create_dir(&secrets).unwrap();
+        std::fs::write(secrets.join("hook"), format!("{SECRET}\n")).unwrap();
+        let hook =
+            "[[webhooks]]\nsource = \"GitRepository/flux-system/fleet\"\nsecret = \"hook\"\n";
+        let fleet = fleet(&url, "");
+        let config = format!("poll_seconds = 3600\nsecrets_dir = {secrets:?}\n{fleet}{hook}");
+        let hub = Hub::start(folder.path(), &config).await.unwrap();
+        hub.at(&first).await.unwrap();
+        Self {
+            hub,
+            clone,
+            first,
+            http: reqwest::Client::new(),
+            _server: server,
+            _folder: folder,
+        }
+    }
+
+    fn url(&self, source: &str) -> String {
+        let hub = &self.hub.api.url;
+        format!("{hub}/webhooks/GitRepository/flux-system/{source}")
+    }
+
+    async fn announce(&self, source: &str, header: (&str, &str), body: String) -> StatusCode {
+        let request = self.http.post(self.url(source)).header(header.0, header.1);
+        request.body(body).send().await.unwrap().status()
+    }
+}
+
+const GITHUB: &str = "x-hub-signature-256";
+const BODY: &str = "{\"ref\":\"refs/heads/main\"}";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn news_arrive_when_they_are_announced_by_who_may() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = GitServer::start(folder.path(), None).await.unwrap();
-    let url = server.url("fleet.git");
-    let (clone, first) = repository(&server, &url, folder.path()).await;
-    let secrets = folder.path().join("secrets");
-    std::fs::create_dir(&secrets).unwrap();
-    std::fs::write(secrets.join("hook"), format!("{SECRET}\n")).unwrap();
-    // Nobody waits for the next poll here: it comes in an hour.
-    let hook = "[[webhooks]]\nsource = \"GitRepository/flux-system/fleet\"\nsecret = \"hook\"\n";
-    let config = format!(
-        "poll_seconds = 3600\nsecrets_dir = {secrets:?}\n{}{hook}",
-        fleet(&url, "")
-    );
-    let hub = Hub::start(folder.path(), &config).await.unwrap();
-    hub.at(&first).await.unwrap();
-    let second = clone
-        .commit("second", &[("README.md", "news")])
+async fn news_arrive_when_they_are_announced() {
+    let it = Announced::start().await;
+    let good = signature(BODY);
+    for header in [(GITHUB, good.as_str()), ("x-gitlab-token", SECRET)] {
+        let files = [("README.md", header.0)];
+        let commit = it.clone.commit("news", &files).await.unwrap();
+        let seen = it.announce("fleet", header, BODY.to_owned()).await;
+        assert_eq!(seen, StatusCode::ACCEPTED);
+        it.hub.at(&commit).await.unwrap();
+    }
+    assert!(!it.hub.process.log().unwrap().contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_announce_changes_nothing() {
+    let it = Announced::start().await;
+    it.clone
+        .commit("news", &[("README.md", "a")])
         .await
         .unwrap();
-
-    let http = reqwest::Client::new();
-    let announce = async |source: &str, header: &str, value: &str, body: String| {
-        let url = format!(
-            "{}/webhooks/GitRepository/flux-system/{source}",
-            hub.api.url
-        );
-        let request = http.post(url).header(header, value).body(body);
-        request.send().await.unwrap().status()
-    };
-    let (github, body) = ("x-hub-signature-256", "{\"ref\":\"refs/heads/main\"}");
-    let good = signature(body);
+    let good = signature(BODY);
+    let large = "x".repeat((1 << 20) + 1);
     let table = [
+        ("fleet", ("x-nothing", ""), BODY, StatusCode::UNAUTHORIZED),
         (
             "fleet",
-            "x-nothing",
-            "",
-            body.to_owned(),
+            (GITHUB, "sha256=00"),
+            BODY,
             StatusCode::UNAUTHORIZED,
         ),
+        ("fleet", (GITHUB, &good), "{}", StatusCode::UNAUTHORIZED),
         (
             "fleet",
-            github,
-            "sha256=00",
-            body.to_owned(),
+            ("x-gitlab-token", "guess"),
+            BODY,
             StatusCode::UNAUTHORIZED,
         ),
+        ("other", (GITHUB, &good), BODY, StatusCode::UNAUTHORIZED),
         (
             "fleet",
-            github,
-            &good,
-            "{}".to_owned(),
-            StatusCode::UNAUTHORIZED,
-        ),
-        (
-            "fleet",
-            "x-gitlab-token",
-            "guess",
-            body.to_owned(),
-            StatusCode::UNAUTHORIZED,
-        ),
-        (
-            "other",
-            github,
-            &good,
-            body.to_owned(),
-            StatusCode::UNAUTHORIZED,
-        ),
-        (
-            "fleet",
-            github,
-            &good,
-            "x".repeat((1 << 20) + 1),
+            (GITHUB, &good),
+            &large,
             StatusCode::PAYLOAD_TOO_LARGE,
         ),
     ];
-    for (source, header, value, body, expect) in table {
-        let shown = format!("{source} {header} {value}");
-        assert_eq!(
-            announce(source, header, value, body).await,
-            expect,
-            "{shown}"
-        );
+    for (source, header, body, expect) in table {
+        let seen = it.announce(source, header, body.to_owned()).await;
+        assert_eq!(seen, expect, "{source} {header:?}");
     }
-    let status = hub.source().await.unwrap();
-    assert!(
-        status["status"]["revision"]
-            .as_str()
-            .unwrap()
-            .ends_with(&first),
-        "{status}"
-    );
-    assert_eq!(
-        announce("fleet", github, &good, body.to_owned()).await,
-        StatusCode::ACCEPTED
-    );
-    hub.at(&second).await.unwrap();
-
-    let third = clone
-        .commit("third", &[("README.md", "more")])
-        .await
-        .unwrap();
-    let accepted = announce("fleet", "x-gitlab-token", SECRET, "{}".into()).await;
-    assert_eq!(accepted, StatusCode::ACCEPTED);
-    hub.at(&third).await.unwrap();
+    let status = it.hub.source().await.unwrap();
+    let revision = status["status"]["revision"].as_str().unwrap();
+    assert!(revision.ends_with(&it.first), "{status}");
     wait_for("a flood to be refused", async || {
-        let url = format!("{}/webhooks/GitRepository/flux-system/fleet", hub.api.url);
-        let mut flood: JoinSet<_> = (0..50).map(|_| http.post(&url).body("{}").send()).collect();
+        let send = |_| it.http.post(it.url("fleet")).body("{}").send();
+        let mut flood: JoinSet<_> = (0..50).map(send).collect();
         let mut seen = StatusCode::OK;
         while let Some(answer) = flood.join_next().await {
             seen = seen.max(answer??.status());
@@ -165,7 +161,6 @@ async fn news_arrive_when_they_are_announced_by_who_may() {
     })
     .await
     .unwrap();
-    assert!(!hub.process.log().unwrap().contains(SECRET));
 }
 
 #[tokio::test(flavor = "multi_thread")]
