@@ -110,10 +110,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Demo(args) => {
             logs::start("off");
-            runtime()?.block_on(demo::run(args))?;
+            until_stopped(demo::run(args))?;
         }
         Command::Login(args) => runtime()?.block_on(login::run(args))?,
-        Command::Playground(args) => runtime()?.block_on(playground::run(args))?,
+        Command::Playground(args) => until_stopped(playground::run(args))?,
         Command::Diff(args) => return Ok(run_diff(&cli.hub, args)),
         command => runtime()?.block_on(ask(&cli.hub, command))?,
     }
@@ -125,6 +125,14 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("tokio")
+}
+
+/// Runs what a person stops with Ctrl-C, also in the middle of building a tool: that is not waited for.
+fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
 }
 
 fn run_diff(flags: &HubFlags, args: &diff::Diff) -> ExitCode {

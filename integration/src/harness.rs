@@ -5,6 +5,8 @@
 
 mod api;
 mod cluster;
+mod git;
+mod pool;
 mod process;
 mod repository;
 
@@ -17,12 +19,13 @@ use std::{
 };
 
 use anyhow::Context;
-use capstan_playground::git::GitServer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use api::Api;
 pub use cluster::{Cluster, ClusterKind};
+use git::Served;
+pub use git::Transport;
 pub use process::Process;
 pub use repository::Repository;
 
@@ -47,7 +50,7 @@ pub struct Fleet {
     pub agents: BTreeMap<String, Process>,
     /// Where each agent shows its health and metrics.
     agent_addresses: BTreeMap<String, SocketAddr>,
-    _git: GitServer,
+    _git: Served,
     folder: TempDir,
 }
 
@@ -62,25 +65,30 @@ impl Fleet {
         names: &[&str],
         files: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        Self::start_over(Transport::Http, kind, names, files).await
+    }
+
+    /// The same, with a hub that follows the repository over `transport`.
+    ///
+    /// # Errors
+    /// When a part cannot be started.
+    pub async fn start_over(
+        transport: Transport,
+        kind: ClusterKind,
+        names: &[&str],
+        files: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("capstan-e2e-")
             .disable_cleanup(std::env::var_os(KEEP).is_some())
             .tempdir()?;
-        let repositories = folder.path().join("git");
-        std::fs::create_dir(&repositories)?;
-        let git = GitServer::start(&repositories, None).await?;
-        git.create("fleet.git").await?;
-        let url = git.url("fleet.git");
-        let repository = Repository::clone(&url, folder.path().join("work")).await?;
+        let git = Served::start(transport, folder.path()).await?;
+        let repository = Repository::clone(&git.push_url(), folder.path().join("work")).await?;
         repository.commit("first", files).await?;
-        let mut clusters = BTreeMap::new();
-        for name in names {
-            clusters.insert(
-                (*name).to_owned(),
-                Cluster::start(kind, name, folder.path()).await?,
-            );
-        }
-        let config = write_config(folder.path(), &url)?;
+        let started = Cluster::start_all(kind, names, folder.path()).await?;
+        let named = names.iter().map(|name| (*name).to_owned());
+        let clusters = named.zip(started).collect();
+        let config = write_config(folder.path(), &git.hub_config())?;
         let hub = Process::start(folder.path(), "hub", &["hub", "--config", &config])?;
         let api = api(&hub, folder.path()).await?;
         let mut fleet = Self {
@@ -323,10 +331,9 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn write_config(folder: &Path, fleet_url: &str) -> anyhow::Result<String> {
+fn write_config(folder: &Path, source: &str) -> anyhow::Result<String> {
     let config = format!(
-        "data_dir = {data:?}\nagents_listen = \"{agents}\"\napi_listen = \"{api}\"\nmetrics_listen = \"{metrics}\"\npoll_seconds = 1\nstatus_interval_ms = 200\n\n\
-         [fleet]\nurl = {fleet_url:?}\nbranch = \"main\"\npath = \"fleet\"\n",
+        "data_dir = {data:?}\nagents_listen = \"{agents}\"\napi_listen = \"{api}\"\nmetrics_listen = \"{metrics}\"\npoll_seconds = 1\nstatus_interval_ms = 200\n{source}",
         data = folder.join("hub"),
         agents = free_address()?,
         api = free_address()?,

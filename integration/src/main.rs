@@ -1,4 +1,5 @@
-//! Conformance with the real tools, and benchmarks: `conformance kustomize|helm|fleets [DIR]`, `bench NAME [DIR] [--json]`.
+//! Conformance with the real tools, and benchmarks: `conformance kustomize|helm|fleets [DIR]`, `bench NAME [DIR] [--json]`; and `tools`,
+//! which builds those tools.
 
 mod bench;
 mod conformance;
@@ -38,6 +39,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Builds every real tool that tests compare with and is not built yet; says how far it is.
+    Tools,
     /// A hub as a process of its own, so that a test can kill it.
     #[command(hide = true)]
     Hub(Box<capstan_hub::Args>),
@@ -69,11 +72,21 @@ fn main() -> anyhow::Result<ExitCode> {
             dir,
         } => run_fleets(dir.as_deref()),
         Command::Bench { name, dir, json } => bench::main(&name, dir.as_deref(), json),
+        Command::Tools => build_tools(),
         Command::Hub(args) => process(async { Ok(capstan_hub::run(args.into_config()?).await?) }),
         Command::Agent(args) => {
             process(capstan_agent::run(args.into(), capstan_agent::terminated()))
         }
     }
+}
+
+fn build_tools() -> anyhow::Result<ExitCode> {
+    use capstan_playground::toolchest::{Tool as Real, Toolchest};
+    let chest = Toolchest::from_env()?.on_progress(|progress| eprintln!("{progress}"));
+    for tool in Real::ALL {
+        chest.path(tool)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a part of the fleet; it logs to where a test looks.

@@ -12,21 +12,13 @@ mod real;
 mod stories;
 
 use capstan_integration::harness::ClusterKind::Local;
-use tokio::sync::Mutex;
-
-/// Three real clusters take 1.7 GB: one story after the other.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 macro_rules! stories {
     ($($name:ident),* $(,)?) => {
         $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[ignore = "not yet seen on real clusters: run with --ignored, settle what fails, remove this"]
-            async fn $name() {
-                if real::available() {
-                    let _turn = TURN.lock().await;
-                    stories::$name(Local).await.unwrap();
-                }
+            #[test]
+            fn $name() {
+                real::alone(async || stories::$name(Local).await.unwrap());
             }
         )*
     };
@@ -44,4 +36,6 @@ stories![
     drift_is_corrected_while_the_hub_is_away,
     a_cluster_that_leaves_its_placement_keeps_its_objects,
     planted_secrets_are_nowhere,
+    a_repository_is_followed_over_ssh,
+    a_repository_is_followed_with_a_password,
 ];

@@ -15,10 +15,6 @@ use std::time::Duration;
 use capstan_integration::harness::{Cluster, ClusterKind, Fleet, wait_for};
 use capstan_playground::local::{LocalCluster, Part};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard};
-
-/// One real cluster at a time: a machine with two cores has enough to do with one.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Objects in the commit that is interrupted: enough for the fault to fall into the middle.
 const MANY: usize = 200;
@@ -42,16 +38,11 @@ fn config_map(name: &str) -> String {
 
 struct Broken {
     fleet: Fleet,
-    _turn: MutexGuard<'static, ()>,
 }
 
 impl Broken {
-    /// A healthy fleet of one real cluster, with ConfigMap `app`; none where there are no real clusters.
-    async fn start() -> Option<Self> {
-        if !real::available() {
-            return None;
-        }
-        let turn = TURN.lock().await;
+    /// A healthy fleet of one real cluster, with ConfigMap `app`.
+    async fn start() -> Self {
         let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
         let files = [
             ("fleet/fleet.yaml", FLEET_PATH),
@@ -59,11 +50,11 @@ impl Broken {
             ("apps/namespace.yaml", namespace),
             ("apps/app.yaml", &config_map("app")),
         ];
-        let fleet = Fleet::start(ClusterKind::Local, &["dev"], &files)
+        let fleet = Fleet::start(ClusterKind::Durable, &["dev"], &files)
             .await
             .unwrap();
         fleet.healthy("dev", &UNITS, "").await.unwrap();
-        Some(Self { fleet, _turn: turn })
+        Self { fleet }
     }
 
     fn cluster(&self) -> &Cluster {
@@ -121,9 +112,7 @@ impl Broken {
 
 /// Kills a part while a commit of many objects is being applied.
 async fn killed_in_mid_apply(part: Part) {
-    let Some(broken) = Broken::start().await else {
-        return;
-    };
+    let broken = Broken::start().await;
     let names: Vec<_> = (0..MANY).map(|number| format!("m{number:03}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let commit = broken.commit(&names).await;
@@ -142,24 +131,16 @@ async fn killed_in_mid_apply(part: Part) {
     broken.drift_is_corrected().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn the_api_server_is_killed_in_mid_apply() {
     killed_in_mid_apply(Part::ApiServer).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn etcd_is_killed_in_mid_apply() {
     killed_in_mid_apply(Part::Etcd).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn the_api_server_hangs_for_a_while() {
-    let Some(broken) = Broken::start().await else {
-        return;
-    };
+    let broken = Broken::start().await;
     broken.control_plane().freeze(Part::ApiServer);
     let commit = broken.commit(&["late"]).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -168,12 +149,8 @@ async fn the_api_server_hangs_for_a_while() {
     broken.drift_is_corrected().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn history_is_compacted_under_the_watches() {
-    let Some(broken) = Broken::start().await else {
-        return;
-    };
+    let broken = Broken::start().await;
     // The watches break, and the history that they would go on from is thrown away: 410 Gone.
     broken.control_plane().kill(Part::ApiServer).await;
     compact(&broken.control_plane().etcd_url()).await;
@@ -203,12 +180,8 @@ async fn compact(etcd: &str) {
     assert!(compacted["header"].is_object(), "{compacted}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn the_certificate_of_the_api_server_is_rotated() {
-    let Some(broken) = Broken::start().await else {
-        return;
-    };
+    let broken = Broken::start().await;
     broken.control_plane().rotate_server_certificate().unwrap();
     broken
         .control_plane()
@@ -218,12 +191,8 @@ async fn the_certificate_of_the_api_server_is_rotated() {
     broken.drift_is_corrected().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn an_aggregated_api_is_down() {
-    let Some(broken) = Broken::start().await else {
-        return;
-    };
+    let broken = Broken::start().await;
     let service = json!({
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
@@ -244,12 +213,8 @@ async fn an_aggregated_api_is_down() {
     broken.drift_is_corrected().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn a_webhook_hangs() {
-    let Some(broken) = Broken::start().await else {
-        return;
-    };
+    let broken = Broken::start().await;
     // Connections to it are accepted by the kernel and answered by nobody.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let hook = json!({
@@ -308,12 +273,8 @@ async fn refused(broken: &Broken, words: &str) {
     .unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen on a real cluster: run with --ignored, settle what fails, remove this"]
 async fn a_quota_is_exceeded() {
-    let Some(broken) = Broken::start().await else {
-        return;
-    };
+    let broken = Broken::start().await;
     let quotas = "/api/v1/namespaces/shop/resourcequotas";
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"count/configmaps": "1"}}});
     broken.cluster().create(quotas, &quota).await.unwrap();
@@ -334,3 +295,27 @@ async fn a_quota_is_exceeded() {
         .unwrap();
     broken.arrived(&commit, &["b"]).await;
 }
+
+macro_rules! faults {
+    ($($name:ident),* $(,)?) => {
+        mod real_cluster {
+            $(
+                #[test]
+                fn $name() {
+                    super::real::alone(super::$name);
+                }
+            )*
+        }
+    };
+}
+
+faults![
+    the_api_server_is_killed_in_mid_apply,
+    etcd_is_killed_in_mid_apply,
+    the_api_server_hangs_for_a_while,
+    history_is_compacted_under_the_watches,
+    the_certificate_of_the_api_server_is_rotated,
+    an_aggregated_api_is_down,
+    a_webhook_hangs,
+    a_quota_is_exceeded,
+];

@@ -35,11 +35,17 @@ pub use cluster::LocalCluster;
 pub use error::LocalError;
 pub use options::{Disk, LocalOptions, Part, Variant};
 
-/// Runs a full control plane for a person until Ctrl-C (or until one of its parts ends, which is an error).
+/// Runs a control plane for a person until Ctrl-C (or until one of its parts ends, which is an error).
 ///
 /// `announce` is called once, when the cluster can be used.
-pub async fn up(name: &str, announce: impl FnOnce(&LocalCluster)) -> Result<(), LocalError> {
-    let cluster = LocalCluster::start(LocalOptions::full(name)?).await?;
+pub async fn up(
+    options: LocalOptions,
+    announce: impl FnOnce(&LocalCluster),
+) -> Result<(), LocalError> {
+    let cluster = tokio::select! {
+        cluster = LocalCluster::start(options) => cluster?,
+        _ = tokio::signal::ctrl_c() => return Ok(()),
+    };
     announce(&cluster);
     let outcome = tokio::select! {
         ended = cluster.part_ended() => Err(ended),

@@ -2,8 +2,8 @@
 //!
 //! Tests compare Capstan with `helm`, `kustomize` and a real Kubernetes API server. None of them can be taken for granted
 //! on a machine, so each is built from a Go module whose `go.mod` and `go.sum` are kept in `playground/go/` (and embedded
-//! here), with one module per family because their dependencies disagree. What was built lies in the user's cache folder under
-//! a name that carries the hash of everything that went into it: a changed pin is a new file, and the second run starts at once.
+//! here), with one module per family because their dependencies disagree. What was built lies in the user's cache folder, in
+//! a folder named by the hash of everything that went into it: a changed pin is a new folder, and the second run starts at once.
 //!
 //! ```no_run
 //! use capstan_playground::toolchest::{Tool, Toolchest};
@@ -12,6 +12,7 @@
 //! ```
 
 mod build;
+mod gate;
 mod recipe;
 
 use std::env;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+pub use gate::{REQUIRE_TOOLS, can_pass_over, can_test};
 pub use recipe::Tool;
 
 /// The oldest Go that the pinned modules build with (their `go` line).
@@ -28,7 +30,7 @@ pub const GO_MINIMUM: (u32, u32) = (1, 26);
 /// Where the tools are, and how those that are missing come to be.
 #[derive(Clone)]
 pub struct Toolchest {
-    /// Folder that holds built tools, one file each.
+    /// Folder that holds built tools, each in a folder of its own.
     pub cache: PathBuf,
     /// A folder with control-plane binaries that the user has (`KUBEBUILDER_ASSETS`); used before anything is built.
     pub assets: Option<PathBuf>,
@@ -197,9 +199,11 @@ impl Toolchest {
         }
     }
 
+    /// In a folder of its own, under its own name: what it does, it does in that name, as the manager of fields that it writes.
     fn cached(&self, tool: Tool) -> PathBuf {
         self.cache
-            .join(format!("{}-{}", tool.name(), tool.recipe().fingerprint()))
+            .join(tool.recipe().fingerprint())
+            .join(tool.name())
     }
 
     /// Finds out whether Go is there and new enough.

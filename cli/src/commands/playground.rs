@@ -21,14 +21,16 @@ pub(crate) async fn run(args: &Playground) -> anyhow::Result<()> {
     let Playground::Up { name } = args;
     let mut printed = Ok(());
     let announce = |cluster: &local::LocalCluster| {
-        output::tell("The control plane is ready; Ctrl-C stops it. Use it with");
         output::tell(&format!(
-            "  capstan playground up {name} > kubeconfig &  kubectl --kubeconfig kubeconfig get nodes"
+            "The control plane is ready; Ctrl-C stops it and removes everything. In another terminal:\n  \
+             export KUBECONFIG={}\n\nIts kubeconfig:",
+            cluster.kubeconfig_path().display()
         ));
         printed = output::print(&cluster.kubeconfig());
     };
-    local::up(name, announce)
-        .await
-        .with_context(|| format!("playground {name}"))?;
+    let context = || format!("playground {name}");
+    let options = local::LocalOptions::full(name).with_context(context)?;
+    let options = options.on_progress(|progress| output::tell(&progress.to_string()));
+    local::up(options, announce).await.with_context(context)?;
     printed
 }

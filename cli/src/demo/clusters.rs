@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio};
 
 use anyhow::{Context, bail};
 use capstan_playground::{
-    local::{LocalCluster, LocalOptions},
+    local::{LocalCluster, LocalError, LocalOptions},
     sim::{SimCluster, SimOptions},
 };
 use tokio::process::Command;
@@ -50,14 +50,15 @@ impl Clusters {
                 })
             }
             Platform::Local => {
-                let mut clusters = Vec::new();
-                for name in names {
-                    tell(&format!(
-                        "  {name}: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok"
-                    ));
-                    let cluster = LocalCluster::start(LocalOptions::full(name)?).await?;
-                    kubeconfig(name, &cluster.kubeconfig())?;
-                    clusters.push(cluster);
+                tell("  each: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok");
+                let options = names.iter().map(|name| {
+                    let options = LocalOptions::full(name)?;
+                    Ok(options.on_progress(|progress| tell(&progress.to_string())))
+                });
+                let options = options.collect::<Result<_, LocalError>>()?;
+                let clusters = LocalCluster::start_all(options).await?;
+                for cluster in &clusters {
+                    kubeconfig(cluster.name(), &cluster.kubeconfig())?;
                 }
                 Ok(Self::Local { clusters })
             }

@@ -1,13 +1,16 @@
 //! Clusters, simulated or real, that a test looks into and changes by hand.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use capstan_playground::{
-    local::{LocalCluster, LocalOptions},
+    local::{Disk, LocalCluster},
     sim::{SimCluster, SimOptions},
 };
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, future::try_join_all};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -15,15 +18,17 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::wait_for;
+use super::{pool, wait_for};
 
 /// What clusters a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterKind {
     /// In this process.
     Sim,
-    /// etcd, an API server and the rest, as processes.
+    /// etcd, an API server and the rest, as processes. They serve one test after another: such tests run one at a time, on one runtime.
     Local,
+    /// The same, with every write synced to disk: for tests that kill etcd.
+    Durable,
 }
 
 /// A running cluster.
@@ -34,32 +39,58 @@ pub struct Cluster {
     /// The simulated cluster, where it is one.
     pub sim: Option<SimCluster>,
     /// The real one, where it is one.
-    pub local: Option<LocalCluster>,
+    pub local: Option<Arc<LocalCluster>>,
 }
 
 impl Cluster {
-    /// Starts a cluster.
+    /// Starts clusters.
     ///
     /// # Errors
-    /// When it cannot be started.
-    pub async fn start(kind: ClusterKind, name: &str, folder: &Path) -> anyhow::Result<Self> {
-        let (mut sim, mut local) = (None, None);
-        let text = match kind {
+    /// When one cannot be started.
+    pub async fn start_all(
+        kind: ClusterKind,
+        names: &[&str],
+        folder: &Path,
+    ) -> anyhow::Result<Vec<Self>> {
+        match kind {
             ClusterKind::Sim => {
-                let options = SimOptions {
-                    name: name.to_owned(),
-                    ..SimOptions::default()
-                };
-                sim.insert(SimCluster::start(options)?).kubeconfig()
+                let started = names.iter().map(async |name| {
+                    let options = SimOptions {
+                        name: (*name).to_owned(),
+                        ..SimOptions::default()
+                    };
+                    let sim = SimCluster::start(options)?;
+                    let kubeconfig = sim.kubeconfig();
+                    Self::new(name, folder, &kubeconfig, Some(sim), None).await
+                });
+                try_join_all(started).await
             }
-            ClusterKind::Local => local
-                .insert(LocalCluster::start(LocalOptions::full(name)?).await?)
-                .kubeconfig(),
-        };
+            ClusterKind::Local | ClusterKind::Durable => {
+                let disk = match kind {
+                    ClusterKind::Durable => Disk::Durable,
+                    _ => Disk::Fast,
+                };
+                let started = pool::take(names, disk).await?.into_iter();
+                let wrapped = started.map(async |local| {
+                    let (name, kubeconfig) = (local.name().to_owned(), local.kubeconfig());
+                    Self::new(&name, folder, &kubeconfig, None, Some(local)).await
+                });
+                try_join_all(wrapped).await
+            }
+        }
+    }
+
+    async fn new(
+        name: &str,
+        folder: &Path,
+        text: &str,
+        sim: Option<SimCluster>,
+        local: Option<Arc<LocalCluster>>,
+    ) -> anyhow::Result<Self> {
         let kubeconfig = folder.join(format!("{name}.kubeconfig"));
-        std::fs::write(&kubeconfig, &text)?;
+        std::fs::write(&kubeconfig, text)?;
         let config = Config::from_custom_kubeconfig(
-            Kubeconfig::from_yaml(&text)?,
+            Kubeconfig::from_yaml(text)?,
             &KubeConfigOptions::default(),
         )
         .await?;

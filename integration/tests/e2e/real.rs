@@ -1,22 +1,23 @@
-//! Whether real clusters can be had.
+//! Tests on real clusters: whether there are any, and one at a time.
 
-use capstan_playground::local::LocalOptions;
+use std::sync::LazyLock;
 
-/// Says so and gives false where the programs of a real cluster are not built: that takes ten minutes, which no run of the tests begins
-/// by itself. With `CAPSTAN_REQUIRE_TOOLS` set they are built.
-pub(crate) fn available() -> bool {
+use capstan_playground::{local::LocalOptions, toolchest};
+use tokio::{runtime::Runtime, sync::Mutex};
+
+/// The clusters serve one test after another, so that all live on one runtime.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("threads"));
+
+/// A machine with two cores has enough to do with one test, and the clusters belong to it.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Runs a test while no other of this program runs; says so and passes where the programs of a real cluster are not built.
+pub(crate) fn alone(test: impl AsyncFnOnce()) {
     let options = LocalOptions::full("any").expect("a cache folder");
-    let missing = options
-        .tools()
-        .into_iter()
-        .find(|tool| options.toolchest.find(*tool).is_none());
-    match missing {
-        Some(tool) if std::env::var_os("CAPSTAN_REQUIRE_TOOLS").is_none() => {
-            eprintln!(
-                "SKIPPED, no real cluster: {tool} is not built; set CAPSTAN_REQUIRE_TOOLS=1 to build it"
-            );
-            false
-        }
-        _ => true,
+    if toolchest::can_test("real clusters", &options.tools()) {
+        RUNTIME.block_on(async {
+            let _turn = TURN.lock().await;
+            test().await;
+        });
     }
 }

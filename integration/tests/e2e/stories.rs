@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use capstan_integration::harness::{ClusterKind, Fleet, condition, never, wait_for};
+use capstan_integration::harness::{ClusterKind, Fleet, Transport, condition, never, wait_for};
+use capstan_playground::{local::ssh::SshError, toolchest};
 use serde_json::json;
 
 const APP: &str = "/api/v1/namespaces/shop/configmaps/app";
@@ -70,11 +71,12 @@ async fn start_with(
     clusters: &[&str],
     files: Vec<(String, String)>,
 ) -> anyhow::Result<Fleet> {
-    let files: Vec<(&str, &str)> = files
-        .iter()
-        .map(|it| (it.0.as_str(), it.1.as_str()))
-        .collect();
-    Fleet::start(kind, clusters, &files).await
+    Fleet::start(kind, clusters, &borrowed(&files)).await
+}
+
+fn borrowed(files: &[(String, String)]) -> Vec<(&str, &str)> {
+    let pairs = files.iter().map(|it| (it.0.as_str(), it.1.as_str()));
+    pairs.collect()
 }
 
 async fn value_is(fleet: &Fleet, cluster: &str, value: &str) -> anyhow::Result<()> {
@@ -495,6 +497,40 @@ pub(crate) async fn planted_secrets_are_nowhere(kind: ClusterKind) -> anyhow::Re
         }
     }
     Ok(())
+}
+
+pub(crate) async fn a_repository_is_followed_over_ssh(kind: ClusterKind) -> anyhow::Result<()> {
+    followed(Transport::Ssh, kind).await
+}
+
+pub(crate) async fn a_repository_is_followed_with_a_password(
+    kind: ClusterKind,
+) -> anyhow::Result<()> {
+    followed(Transport::HttpWithLogin, kind).await
+}
+
+async fn followed(transport: Transport, kind: ClusterKind) -> anyhow::Result<()> {
+    let files = files(&["dev"], false);
+    let fleet = Fleet::start_over(transport, kind, &["dev"], &borrowed(&files)).await;
+    let fleet = match fleet {
+        Err(error) if error.downcast_ref().is_some_and(is_missing) => {
+            ensure!(toolchest::can_pass_over(&format!("{error:#}")), "{error:#}");
+            return Ok(());
+        }
+        fleet => fleet?,
+    };
+    value_is(&fleet, "dev", "1").await?;
+    let second = format!("{NAMESPACE}---\n{}", config_map("app", "2"));
+    let second = [("apps/app.yaml", second.as_str())];
+    let second = fleet.repository.commit("second", &second).await?;
+    value_is(&fleet, "dev", "2").await?;
+    fleet
+        .healthy("dev", &["flux-system", "apps"], &second)
+        .await
+}
+
+fn is_missing(error: &SshError) -> bool {
+    matches!(error, SshError::Missing { .. })
 }
 
 fn base64(text: &str) -> String {

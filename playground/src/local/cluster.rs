@@ -52,6 +52,24 @@ impl LocalCluster {
     /// Starts a cluster and waits until it can be used. Tools that are missing are built first, which can take minutes.
     pub async fn start(options: LocalOptions) -> Result<Self, LocalError> {
         let programs = programs(&options).await?;
+        Self::start_with(options, programs).await
+    }
+
+    /// Starts several at once; where one fails, none is left.
+    pub async fn start_all(all: Vec<LocalOptions>) -> Result<Vec<Self>, LocalError> {
+        let mut starts = Vec::new();
+        for options in all {
+            // Before the first start, so that a build takes its time alone.
+            let programs = programs(&options).await?;
+            starts.push(Self::start_with(options, programs));
+        }
+        futures::future::try_join_all(starts).await
+    }
+
+    async fn start_with(
+        options: LocalOptions,
+        programs: BTreeMap<Part, PathBuf>,
+    ) -> Result<Self, LocalError> {
         let mut attempt = 1;
         loop {
             match Self::start_once(options.clone(), programs.clone()).await {

@@ -110,6 +110,15 @@ impl LocalOptions {
         })
     }
 
+    /// The same, and `report` hears how far a build of its tools is.
+    pub fn on_progress(
+        mut self,
+        report: impl Fn(&crate::toolchest::Progress) + Send + Sync + 'static,
+    ) -> Self {
+        self.toolchest = self.toolchest.on_progress(report);
+        self
+    }
+
     /// The tools that this cluster needs.
     pub fn tools(&self) -> Vec<Tool> {
         self.variant

@@ -25,8 +25,9 @@ const LAST_LINES: usize = 20;
 /// Builds `tool` unless another process did so in the meantime, and returns its path.
 pub(super) fn build(chest: &Toolchest, tool: Tool) -> Result<PathBuf, ToolError> {
     chest.check_go(tool)?;
-    fs::create_dir_all(&chest.cache).map_err(io(&chest.cache, "creating the cache folder"))?;
     let target = chest.cached(tool);
+    let folder = target.parent().unwrap_or(&chest.cache);
+    fs::create_dir_all(folder).map_err(io(folder, "creating the cache folder"))?;
     let _lock = lock(chest, tool, &target)?;
     if target.is_file() {
         return Ok(target);

@@ -63,7 +63,7 @@ impl Tool {
         Self::Kwok,
     ];
 
-    /// Its name, as the file in the cache begins; for control-plane binaries also the name in `KUBEBUILDER_ASSETS`.
+    /// Its name, in the cache and, for control-plane binaries, in `KUBEBUILDER_ASSETS`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kustomize => "kustomize",

@@ -106,16 +106,11 @@ fn a_failed_build_says_why_and_leaves_nothing() {
             && error.ends_with("undefined: thing"),
         "{error}"
     );
-    let left: Vec<_> = fs::read_dir(&chest.cache)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    assert!(
-        left.iter().all(|path| path
-            .extension()
-            .is_some_and(|extension| extension == "lock")),
-        "{left:?}"
-    );
+    let below = |folder: &Path| fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let folders: Vec<_> = below(&chest.cache).collect();
+    let left: Vec<_> = folders.iter().flat_map(|it| below(it)).collect();
+    let is_lock = |path: &PathBuf| path.extension().is_some_and(|it| it == "lock");
+    assert!(left.iter().all(is_lock), "{left:?}");
 }
 
 #[test]

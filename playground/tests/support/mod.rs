@@ -6,25 +6,14 @@ pub(crate) mod story;
 use std::time::{Duration, Instant};
 
 use capstan_playground::local::LocalOptions;
+use capstan_playground::toolchest;
 
 /// How long anything is waited for.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Whether a cluster as `options` describe it can be started now. Its programs take ten minutes to build, which no run of the tests begins
-/// by itself: where they are not built yet, the test says so and passes. With `CAPSTAN_REQUIRE_TOOLS` set they are built.
+/// Whether a cluster as `options` describe it can be started; where not, it says why.
 pub(crate) fn available(options: &LocalOptions) -> bool {
-    let missing = options
-        .tools()
-        .into_iter()
-        .find(|tool| options.toolchest.find(*tool).is_none());
-    let Some(tool) = missing else { return true };
-    if std::env::var_os("CAPSTAN_REQUIRE_TOOLS").is_some() {
-        return true;
-    }
-    eprintln!(
-        "SKIPPED, no real control plane: {tool} is not built; set CAPSTAN_REQUIRE_TOOLS=1 to build it"
-    );
-    false
+    toolchest::can_test("a real control plane", &options.tools())
 }
 
 /// Waits until `look` finds nothing left to wait for; it says what it still sees.
