@@ -277,7 +277,8 @@ pub(super) async fn guard(State(served): State<Served>, request: Request, next: 
     let table = [
         ("content-security-policy", CSP),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        // Not `no-referrer`: a browser would then send `Origin: null` with the forms of our own pages.
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ];
