@@ -1,8 +1,7 @@
 //! The same requests to a real API server and to the simulated one: the answers are compared, and a difference is a bug of
 //! the simulation. The requests are stories in `parity/stories/`, written as text; see `support/story.rs`.
 //!
-//! The real control plane takes ten minutes to build from source: where it is missing, the suite says so and passes, unless
-//! `CAPSTAN_REQUIRE_TOOLS` is set.
+//! Where the real control plane is not built, the suite says so and passes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 #[path = "parity/discovery.rs"]
@@ -166,7 +165,6 @@ fn fill(text: &str, namespace: &str, known: &BTreeMap<String, Value>) -> String 
 }
 
 #[test]
-#[ignore = "not yet seen on a real API server: run with --ignored, settle the differences, remove this"]
 fn discovery_of_what_both_serve() {
     if !support::available(&LocalOptions::full("parity").unwrap()) {
         return;
@@ -185,7 +183,6 @@ fn discovery_of_what_both_serve() {
 macro_rules! stories {
     ($($test:ident: $file:literal on $pair:ident,)*) => {$(
         #[test]
-        #[ignore = "its stories were not yet seen on a real API server: run with --ignored, settle the differences, remove this"]
         fn $test() {
             compare(include_str!(concat!("parity/stories/", $file)), $pair);
         }

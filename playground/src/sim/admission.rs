@@ -3,14 +3,11 @@
 use serde_json::{Value, json};
 
 use super::kinds::ResourceId;
-use super::quantity;
+use super::quota;
 use super::rbac;
 use super::selector;
 use super::state::{Caller, State, Target, text};
 use super::status::{About, Status};
-
-/// Nanounits in one unit of a quantity.
-const NANO: i128 = 1_000_000_000;
 
 /// A namespace must exist, and not be going away, before anything is created in it.
 pub(crate) fn namespace_accepts(state: &State, target: &Target) -> Result<(), Status> {
@@ -115,7 +112,7 @@ pub(crate) fn check(
         rbac::check_escalation(state, caller, target, old, new)?;
         webhooks(state, target, old, new)?;
         if old.is_none() && target.resource.namespaced {
-            quota(state, target, new)?;
+            quota::check(state, target, new)?;
         }
     }
     Ok(())
@@ -155,8 +152,9 @@ fn webhooks(
                     let (namespace, service) =
                         (text(service, "/namespace"), text(service, "/name"));
                     let url = format!(
-                        "https://{service}.{namespace}.svc:443{}?timeout=10s",
-                        text(webhook, "/clientConfig/service/path")
+                        "https://{service}.{namespace}.svc:443{}?timeout={}s",
+                        text(webhook, "/clientConfig/service/path"),
+                        webhook_timeout(webhook)
                     );
                     if state.object("", "services", namespace, service).is_none() {
                         format!(
@@ -168,10 +166,7 @@ fn webhooks(
                         )
                     }
                 }
-                None => format!(
-                    "failed to call webhook: the simulated API server calls no webhooks (url {:?})",
-                    text(webhook, "/clientConfig/url")
-                ),
+                None => unreachable_url(webhook),
             };
             return Err(Status::internal(format!(
                 "failed calling webhook {name:?}: {why}"
@@ -179,6 +174,23 @@ fn webhooks(
         }
     }
     Ok(())
+}
+
+fn webhook_timeout(webhook: &Value) -> i64 {
+    let given = webhook.get("timeoutSeconds").and_then(Value::as_i64);
+    given.unwrap_or(10)
+}
+
+/// The simulation reaches nothing, so that it answers as if nobody listened.
+fn unreachable_url(webhook: &Value) -> String {
+    let url = text(webhook, "/clientConfig/url");
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    let port = if host.contains(':') { "" } else { ":443" };
+    let seconds = webhook_timeout(webhook);
+    format!(
+        "failed to call webhook: Post \"{url}?timeout={seconds}s\": dial tcp {host}{port}: connect: connection refused"
+    )
 }
 
 fn webhook_matches(
@@ -229,75 +241,4 @@ fn webhook_matches(
             webhook.get("objectSelector").unwrap_or(&empty),
             new.pointer("/metadata/labels"),
         )
-}
-
-/// Quotas of object counts, and of what pods ask for.
-fn quota(state: &State, target: &Target, new: &Value) -> Result<(), Status> {
-    let (group, plural) = (
-        target.resource.group.as_str(),
-        target.resource.plural.as_str(),
-    );
-    let counted = if group.is_empty() {
-        format!("count/{plural}")
-    } else {
-        format!("count/{plural}.{group}")
-    };
-    let quotas = ResourceId::new("", "resourcequotas");
-    for (key, quota) in state.store.list(&quotas, Some(&target.namespace)) {
-        for (name, hard) in quota
-            .pointer("/spec/hard")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
-            let hard_nano = hard.as_str().and_then(quantity::nano).unwrap_or(i128::MAX);
-            let is_count = *name == counted || (group.is_empty() && name == plural);
-            let usage = |object: &Value| {
-                if is_count {
-                    NANO
-                } else if group.is_empty() && plural == "pods" {
-                    pod_usage(object, name)
-                } else {
-                    0
-                }
-            };
-            let asked = usage(new);
-            if asked == 0 {
-                continue;
-            }
-            let used: i128 = state
-                .store
-                .list(&target.resource.id(), Some(&target.namespace))
-                .map(|(_, o)| usage(o))
-                .sum();
-            if used + asked > hard_nano {
-                let shown = |n: i128| quantity::canonical(&format!("{n}n")).unwrap_or_default();
-                let why = format!(
-                    "exceeded quota: {}, requested: {name}={}, used: {name}={}, limited: {name}={}",
-                    key.name,
-                    shown(asked),
-                    shown(used),
-                    shown(hard_nano)
-                );
-                return Err(Status::forbidden(&target.about(), &why));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn pod_usage(pod: &Value, resource: &str) -> i128 {
-    let (kind, name) = match resource.split_once('.') {
-        Some(("requests", name)) => ("requests", name),
-        Some(("limits", name)) => ("limits", name),
-        _ => ("requests", resource),
-    };
-    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
-    let of = |c: &Value| {
-        c.pointer(&format!("/resources/{kind}/{}", name.replace('/', "~1")))
-            .and_then(Value::as_str)
-            .and_then(quantity::nano)
-            .unwrap_or(0)
-    };
-    containers.into_iter().flatten().map(of).sum()
 }

@@ -14,6 +14,7 @@ use super::delete::DeleteOptions;
 use super::gc;
 use super::kinds::ResourceId;
 use super::namespaces;
+use super::quota;
 use super::state::{Caller, State, Target, text};
 use super::storage::Key;
 use super::workloads;
@@ -66,8 +67,13 @@ pub(crate) fn run(state: &mut State) -> Option<Timestamp> {
         if state.controllers && !released.is_empty() {
             gc::collect_orphans(state, &released);
         }
+        let namespaces: BTreeSet<String> =
+            work.iter().map(|(_, key)| key.namespace.clone()).collect();
         for (id, key) in work {
             reconcile(state, &id, &key);
+        }
+        if state.controllers {
+            namespaces.iter().for_each(|it| quota::refresh(state, it));
         }
     }
     state.timers.first_key_value().map(|((at, _, _), ())| *at)

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::apply::managers::{self, Managers, Writer};
+use super::apply::path::FieldSet;
 use super::kinds::{Resource, ResourceId, Subresource, Version, custom_verbs};
 use super::schema::Schema;
 use super::schema::custom::CustomSchema;
@@ -106,6 +108,7 @@ pub(crate) fn resource_of(definition: &Value) -> Resource {
             Version {
                 name: name.into(),
                 served,
+                deprecation: deprecation(definition, version),
                 schema: Schema::Custom(schema.into()),
                 subresources,
                 scale_paths,
@@ -126,6 +129,68 @@ pub(crate) fn resource_of(definition: &Value) -> Resource {
         versions: versions.into_iter().map(|(_, v)| v).collect(),
         custom: true,
         selectable: selectable(definition),
+    }
+}
+
+/// What users of a deprecated version are told.
+fn deprecation(definition: &Value, version: &Value) -> Option<String> {
+    if version["deprecated"] != true {
+        return None;
+    }
+    let given = text(version, "/deprecationWarning");
+    if !given.is_empty() {
+        return Some(given.to_owned());
+    }
+    let (group, kind) = (
+        text(definition, "/spec/group"),
+        text(definition, "/spec/names/kind"),
+    );
+    let versions = definition.pointer("/spec/versions")?.as_array()?;
+    let better = versions
+        .iter()
+        .find(|it| it["served"] == true && it["deprecated"] != true);
+    let instead = better.map_or_else(String::new, |it| {
+        format!("; use {group}/{} {kind}", text(it, "/name"))
+    });
+    let name = text(version, "/name");
+    Some(format!("{group}/{name} {kind} is deprecated{instead}"))
+}
+
+/// The managers of a definition's status after the server itself changed it.
+fn track(state: &State, old: &Value, new: &mut Value) {
+    let Some(kind) = state
+        .kinds
+        .find("apiextensions.k8s.io", "customresourcedefinitions")
+    else {
+        return;
+    };
+    let Some(version) = kind.version("v1") else {
+        return;
+    };
+    let (now, mut managers) = (state.clock.text(), Managers::of(old).unwrap_or_default());
+    let writer = Writer {
+        manager: "kube-apiserver",
+        subresource: "status",
+        version: "apiextensions.k8s.io/v1",
+        now: &now,
+        reset: &FieldSet::of_fields(&[&["spec"], &["metadata"]]),
+    };
+    managers::update(&version.schema, old, new, &mut managers, &writer);
+    managers.write(new);
+}
+
+/// What a definition says of itself once it is asked to go.
+pub(crate) fn mark_going(object: &mut Value, now: &str) {
+    let condition = json!({
+        "type": "Terminating", "status": "True", "lastTransitionTime": now, "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    });
+    if let Some(conditions) = object
+        .pointer_mut("/status/conditions")
+        .and_then(Value::as_array_mut)
+    {
+        conditions.retain(|it| it["type"] != "Terminating");
+        conditions.push(condition);
     }
 }
 
@@ -190,6 +255,9 @@ pub(crate) fn establish(state: &mut State, key: &Key) {
     changed["status"]["conditions"] = conditions;
     if conflict.is_none() {
         changed["status"]["acceptedNames"] = definition["spec"]["names"].clone();
+    }
+    track(state, &definition, &mut changed);
+    if conflict.is_none() {
         changed["metadata"]["finalizers"] = json!([CLEANUP]);
     }
     state.store.put(&definitions(), key.clone(), changed);
@@ -292,7 +360,7 @@ pub(crate) fn validate(definition: &Value, errors: &mut Vec<FieldError>) {
     for (i, version) in versions.iter().enumerate() {
         let field = format!("spec.versions[{i}].schema.openAPIV3Schema");
         match version.pointer("/schema/openAPIV3Schema") {
-            None => errors.push(FieldError::required(&field, "schemas are required")),
+            None => errors.push(FieldError::required(&field, "")),
             Some(schema) => structural(schema, &field, errors),
         }
     }

@@ -8,12 +8,19 @@ use super::kinds::Resource;
 /// Mode of files in volumes that are made from objects: 0644.
 const FILE_MODE: i64 = 420;
 
+/// Where a DaemonSet counts its templates, as it did before they had revisions.
+pub(crate) const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// Fills in the defaults of an object in the version that it came in.
 pub(crate) fn fill(resource: &Resource, version: &str, object: &mut Value) {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("apps", "deployments") => deployment(object),
         ("apps", "statefulsets") => stateful_set(object),
-        ("apps", "daemonsets") => daemon_set(object),
+        ("apps", "daemonsets") => {
+            daemon_set(object);
+            let annotations = at(map(object, "metadata"), "annotations");
+            absent(annotations, TEMPLATE_GENERATION, "1");
+        }
         ("apps", "replicasets") | ("", "replicationcontrollers") => {
             let spec = map(object, "spec");
             absent(spec, "replicas", 1);
@@ -190,8 +197,14 @@ fn template(spec: &mut Map<String, Value>) {
 fn pod(spec: &mut Map<String, Value>) {
     absent(spec, "enableServiceLinks", true);
     pod_spec(spec);
+    let host_network = spec.get("hostNetwork").and_then(Value::as_bool) == Some(true);
     for key in ["initContainers", "containers"] {
         for container in items(spec, key) {
+            for port in items(container, "ports").filter(|_| host_network) {
+                if let Some(number) = port.get("containerPort").cloned() {
+                    absent(port, "hostPort", number);
+                }
+            }
             // A limit without a request is also the request.
             let limits = container
                 .get("resources")
@@ -227,11 +240,8 @@ pub(crate) fn pod_spec(spec: &mut Map<String, Value>) {
         }
         _ => {}
     }
-    let host_network = spec.get("hostNetwork").and_then(Value::as_bool) == Some(true);
     for key in ["initContainers", "containers", "ephemeralContainers"] {
-        for container in items(spec, key) {
-            self::container(container, host_network);
-        }
+        items(spec, key).for_each(container);
     }
     for volume in items(spec, "volumes") {
         self::volume(volume);
@@ -241,7 +251,7 @@ pub(crate) fn pod_spec(spec: &mut Map<String, Value>) {
     }
 }
 
-fn container(container: &mut Map<String, Value>, host_network: bool) {
+fn container(container: &mut Map<String, Value>) {
     let image = text(container, "image").to_owned();
     if !image.is_empty() {
         let name = image.rsplit('/').next().unwrap_or(&image);
@@ -258,9 +268,6 @@ fn container(container: &mut Map<String, Value>, host_network: bool) {
     absent(container, "resources", json!({}));
     for port in items(container, "ports") {
         absent(port, "protocol", "TCP");
-        if host_network && let Some(number) = port.get("containerPort").cloned() {
-            absent(port, "hostPort", number);
-        }
     }
     for variable in items(container, "env") {
         if let Some(field) = variable

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::crd;
+use super::read::Shape;
 use super::selector::Selector;
 use super::state::{Answer, Caller, State, Target, text};
 use super::status::Status;
@@ -61,8 +63,8 @@ impl DeleteOptions {
                     "propagationPolicy",
                     &other.into(),
                     &[
-                        "Background".into(),
                         "Foreground".into(),
+                        "Background".into(),
                         "Orphan".into(),
                         "nil".into(),
                     ],
@@ -136,8 +138,9 @@ impl State {
                 namespace: key.namespace.clone(),
                 ..target.clone()
             };
-            let (object, _) = self.mark_or_remove(caller, &one, &live, options);
-            items.push(self.convert_out(target, &object));
+            self.mark_or_remove(caller, &one, &live, options);
+            // As they were found; items of typed lists do not repeat their kind.
+            items.push(self.list_item(target, &live, Shape::Full));
         }
         let version = self.store.version().to_string();
         let list = json!({"kind": target.resource.list_kind, "apiVersion": target.api_version(), "metadata": {"resourceVersion": version}, "items": items});
@@ -173,14 +176,21 @@ impl State {
             metadata.shift_remove("finalizers");
         }
         if !marked {
-            metadata.insert("deletionTimestamp".into(), now.into());
-            metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
-            if let Some(generation) = metadata.get("generation").and_then(Value::as_i64) {
+            metadata.insert("deletionTimestamp".into(), now.clone().into());
+            if strategy::has_grace(target) {
+                metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
+            }
+            if strategy::has_grace(target)
+                && let Some(generation) = metadata.get("generation").and_then(Value::as_i64)
+            {
                 metadata.insert("generation".into(), (generation + 1).into());
             }
         }
         if target.resource.is("", "namespaces") {
             object["status"]["phase"] = "Terminating".into();
+        }
+        if target.resource.id() == crd::definitions() {
+            crd::mark_going(&mut object, &now);
         }
         strategy::order_metadata(&mut object);
         if caller.dry_run || object == **live {
@@ -197,12 +207,14 @@ fn check_preconditions(
     options: &DeleteOptions,
 ) -> Result<(), Status> {
     let fail = |what: &str, given: &str, actual: &str| {
-        Err(Status::conflict(
-            &target.about(),
-            &format!(
-                "Precondition failed: {what} in precondition: {given}, {what} in object meta: {actual}"
-            ),
-        ))
+        let since = match what {
+            "UID" => "deleted and then recreated",
+            _ => "modified",
+        };
+        let why = format!(
+            "the {what} in the precondition ({given}) does not match the {what} in record ({actual}). The object might have been {since}"
+        );
+        Err(Status::conflict(&target.about_kind(), &why))
     };
     if let Some(uid) = options
         .uid

@@ -170,7 +170,14 @@ pub(crate) fn aggregated(state: &State, core: bool) -> Value {
 }
 
 fn aggregated_resource(resource: &Resource, version: &Version) -> Value {
-    let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
+    // The server leaves out of its own kinds what the document says around them.
+    let kind = |group: &str, name: &str, kind: &str| match !resource.custom
+        && group == resource.group
+        && name == version.name
+    {
+        true => json!({"group": "", "version": "", "kind": kind}),
+        false => json!({"group": group, "version": name, "kind": kind}),
+    };
     let mut item = json!({"resource": resource.plural, "responseKind": kind(&resource.group, &version.name, &resource.kind),
                           "scope": if resource.namespaced { "Namespaced" } else { "Cluster" }, "singularResource": resource.singular, "verbs": resource.verbs});
     if !resource.short_names.is_empty() {

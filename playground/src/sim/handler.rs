@@ -7,22 +7,21 @@ use serde_json::{Value, json};
 use super::auth::User;
 use super::delete::DeleteOptions;
 use super::discovery;
+use super::identity;
 use super::kinds::ResourceId;
+use super::options::{body, caller, check_version_match, delete_options, selector_of};
 use super::patch;
 use super::rbac::{self, Attributes};
 use super::read::{ListOptions, Shape};
 use super::reviews;
 use super::route::{Accepted, Request, ResourcePath, accepted};
-use super::schema::Schema;
-use super::selector::{self, Selector};
-use super::state::{Answer, Caller, FieldValidation, State, Target, text};
+use super::schema::built_in;
+use super::state::{Answer, State, Target, text};
 use super::status::{About, FieldError, Status};
 use super::watch::{Watch, WatchOptions};
 
 /// The most bytes that a request may carry, as on the real server.
 pub(crate) const MAX_BODY: usize = 3 * 1024 * 1024;
-/// The most characters that a field manager may have.
-const MAX_MANAGER: usize = 128;
 /// How long a watch without a timeout lasts; the real server picks a random time above this.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(1_800);
 
@@ -79,9 +78,24 @@ fn ok(body: Value) -> Reply {
 /// Answers a request.
 pub(crate) fn handle(state: &mut State, request: &Request, user: &User) -> Reply {
     match request.resource() {
-        Some(path) => resource(state, request, user, &path).unwrap_or_else(Reply::from),
+        Some(path) => {
+            let reply = resource(state, request, user, &path).unwrap_or_else(Reply::from);
+            told(state, &path, reply)
+        }
         None => other(state, request, user).unwrap_or_else(Reply::from),
     }
+}
+
+/// Tells users of a deprecated version so, whatever they asked.
+fn told(state: &State, path: &ResourcePath, mut reply: Reply) -> Reply {
+    let resource = state.kinds.find(&path.group, &path.plural);
+    let version = resource.as_deref().and_then(|it| it.version(&path.version));
+    if let (Some(warning), Reply::Json { warnings, .. }) =
+        (version.and_then(|it| it.deprecation.clone()), &mut reply)
+    {
+        warnings.insert(0, warning);
+    }
+    reply
 }
 
 /// Paths that are no resources.
@@ -143,9 +157,7 @@ fn check_served_elsewhere(state: &State, group: &str, version: &str) -> Result<(
         .iter()
         .any(|(g, v)| g == group && v == version)
     {
-        return Err(Status::unavailable(
-            "the server is currently unable to handle the request",
-        ));
+        return Err(Status::unavailable());
     }
     Ok(())
 }
@@ -165,7 +177,7 @@ fn resource(
     let target = target(state, path)?;
     let form = accepted(request.header("accept"));
     if form == Accepted::None {
-        return Err(Status::not_acceptable("application/json"));
+        return Err(Status::not_acceptable());
     }
     let shape = if form == Accepted::Metadata {
         Shape::Metadata
@@ -176,16 +188,20 @@ fn resource(
         let reply = subresource(state, request, user, target, verb)?;
         return Ok(shaped(reply, shape));
     }
+    let has = |verb: &str| target.resource.verbs.iter().any(|v| v == verb);
+    if !target.name.is_empty() && !["get", "update", "patch", "delete"].into_iter().any(has) {
+        return Err(Status::no_such_path());
+    }
     let misplaced = (verb == "create") != target.name.is_empty()
         && matches!(verb, "create" | "update" | "patch");
-    if misplaced || !target.resource.verbs.iter().any(|v| v == verb) {
+    if misplaced || !has(verb) {
         return Err(Status::method_not_allowed());
     }
     if reviews::is_review(&target) {
-        let body = body(request)?;
+        let body = body(request, &target)?;
         return Ok(Reply::from(Answer {
             code: 201,
-            body: reviews::review(state, user, &target, body)?,
+            body: reviews::review(state, &caller(request, user)?, &target, body)?,
             warnings: Vec::new(),
         }));
     }
@@ -195,10 +211,12 @@ fn resource(
         "watch" => return watch(state, request, target, shape),
         "create" => {
             let caller = caller(request, user)?;
-            let body = body(request)?;
+            let body = body(request, &target)?;
             warned(&target, state.create(&caller, &target, body)?)
         }
-        "update" => Reply::from(state.update(&caller(request, user)?, &target, body(request)?)?),
+        "update" => {
+            Reply::from(state.update(&caller(request, user)?, &target, body(request, &target)?)?)
+        }
         "patch" => warned(&target, patched(state, request, user, &target)?),
         "delete" => {
             let options = delete_options(request)?;
@@ -266,7 +284,10 @@ fn attributes(path: &ResourcePath, verb: &str) -> Attributes {
 }
 
 fn target(state: &State, path: &ResourcePath) -> Result<Target, Status> {
-    let missing = || match state.kinds.serves(&path.group, &path.version) {
+    // Within a group of its own the server says so as the API does; where nothing of it is, as a web server.
+    let missing = || match state.kinds.serves(&path.group, &path.version)
+        || built_in().kinds.iter().any(|kind| kind.group == path.group)
+    {
         true => Status::no_such_path(),
         false => Status::page_not_found(),
     };
@@ -291,130 +312,16 @@ fn target(state: &State, path: &ResourcePath) -> Result<Target, Status> {
     })
 }
 
-fn body(request: &Request) -> Result<Value, Status> {
-    let media = request
-        .header("content-type")
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if !matches!(media, "" | "application/json") {
-        return Err(Status::unsupported_media(&["application/json"]));
-    }
-    parse(&request.body)
-}
-
-fn parse(bytes: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        Status::bad_request(format!("couldn't get version/kind; json parse error: {e}"))
-    })
-}
-
-fn delete_options(request: &Request) -> Result<DeleteOptions, Status> {
-    let body = if request.body.is_empty() {
-        None
-    } else {
-        Some(parse(&request.body)?)
-    };
-    DeleteOptions::parse(
-        body.as_ref(),
-        request.query.get("propagationPolicy").map(String::as_str),
-    )
-}
-
-/// Who asks, with the options of a write.
-fn caller(request: &Request, user: &User) -> Result<Caller, Status> {
-    let given = request.parameter("fieldManager").to_owned();
-    let options = match request.method.as_str() {
-        "POST" => "CreateOptions",
-        "PUT" => "UpdateOptions",
-        "DELETE" => "DeleteOptions",
-        _ => "PatchOptions",
-    };
-    let invalid = |error: FieldError| {
-        Err(Status::invalid(
-            &About::new("meta.k8s.io", options, ""),
-            &[error],
-        ))
-    };
-    if given.len() > MAX_MANAGER {
-        return invalid(FieldError::too_long("fieldManager", MAX_MANAGER));
-    }
-    let mut dry_run = match request.parameter("dryRun") {
-        "" => false,
-        "All" => true,
-        other => {
-            return invalid(FieldError::not_supported(
-                "dryRun",
-                &json!([other]),
-                &["All".into()],
-            ));
-        }
-    };
-    if request.method == http::Method::DELETE && !request.body.is_empty() {
-        dry_run |= parse(&request.body)?
-            .get("dryRun")
-            .and_then(Value::as_array)
-            .is_some_and(|d| d.iter().any(|v| v == "All"));
-    }
-    let validation = match request.parameter("fieldValidation") {
-        "Ignore" => FieldValidation::Ignore,
-        "" | "Warn" => FieldValidation::Warn,
-        "Strict" => FieldValidation::Strict,
-        other => {
-            return invalid(FieldError::not_supported(
-                "fieldValidation",
-                &other.into(),
-                &["Ignore".into(), "Warn".into(), "Strict".into()],
-            ));
-        }
-    };
-    let agent = request.header("user-agent");
-    let agent: String = agent
-        .split('/')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(MAX_MANAGER)
-        .collect();
-    Ok(Caller {
-        user: user.clone(),
-        manager_given: !given.is_empty(),
-        manager: if given.is_empty() {
-            if agent.is_empty() {
-                "unknown".into()
-            } else {
-                agent
-            }
-        } else {
-            given
-        },
-        dry_run,
-        force: request.flag("force") == Some(true),
-        force_given: request.query.contains_key("force"),
-        validation,
-    })
-}
-
-fn selector_of(request: &Request, target: &Target) -> Result<Selector, Status> {
-    let mut fields = selector::selectable_fields(&target.resource.group, &target.resource.plural);
-    if let Schema::Custom(_) = &target.version().schema {
-        fields.extend(target.resource.selectable.iter().cloned());
-    }
-    Selector::parse(
-        request.parameter("labelSelector"),
-        request.parameter("fieldSelector"),
-        &fields,
-    )
-}
-
 fn list(state: &State, request: &Request, target: &Target, shape: Shape) -> Result<Value, Status> {
+    // No number below one limits anything.
     let limit = match request.parameter("limit") {
         "" => 0,
         text => text
-            .parse()
+            .parse::<i64>()
             .map_err(|_| Status::bad_request(format!("limit: {text:?} is no number")))?,
     };
+    let limit = usize::try_from(limit).unwrap_or(0);
+    check_version_match(request)?;
     let options = ListOptions {
         selector: selector_of(request, target)?,
         limit,
@@ -491,11 +398,7 @@ fn patched(
         .trim()
         .to_owned();
     if media == "application/apply-patch+yaml" {
-        let config: Value = serde_json::from_slice(&request.body).map_err(|e| {
-            Status::not_simulated(&format!(
-                "an applied configuration that is not JSON (which is YAML too): {e}"
-            ))
-        })?;
+        let config = identity::configuration(&request.body)?;
         return state.apply(&caller, target, config);
     }
     if !PATCHES.contains(&media.as_str()) || (target.resource.custom && media.contains("strategic"))
@@ -521,7 +424,12 @@ fn patched(
     else {
         return Err(Status::not_found(&target.about()));
     };
-    let patch = parse(&request.body)?;
+    let patch = serde_json::from_slice(&request.body).map_err(|error| {
+        Status::bad_request(format!(
+            "error decoding patch: {}",
+            identity::go_error(&error)
+        ))
+    })?;
     let mut object = state.convert_out(target, &live);
     match media.as_str() {
         "application/json-patch+json" => patch::json(&mut object, patch)?,
@@ -540,7 +448,10 @@ fn subresource(
 ) -> Result<Reply, Status> {
     let name = target.subresource().to_owned();
     let Some(declared) = target.version().subresource(&name) else {
-        return Err(Status::no_such_path());
+        return Err(match target.resource.custom {
+            true => Status::not_found(&target.about()),
+            false => Status::no_such_path(),
+        });
     };
     if !declared.verbs.iter().any(|v| v == verb) {
         return Err(Status::method_not_allowed());
@@ -550,7 +461,7 @@ fn subresource(
         ("status" | "approval" | "finalize", "update") => Ok(Reply::from(state.update(
             &caller(request, user)?,
             &target,
-            body(request)?,
+            body(request, &target)?,
         )?)),
         ("status" | "approval", "patch") => {
             Ok(Reply::from(patched(state, request, user, &target)?))
@@ -559,7 +470,9 @@ fn subresource(
             super::scale::handle(state, request, &caller(request, user)?, &target, verb)
                 .map(Reply::from)
         }
-        ("token", "create") => reviews::token(state, &target, body(request)?).map(Reply::from),
+        ("token", "create") => {
+            reviews::token(state, &target, body(request, &target)?).map(Reply::from)
+        }
         ("eviction", "create") => {
             let pod = Target {
                 subresource: None,

@@ -180,9 +180,11 @@ async fn before(action: Option<&Action>) -> Result<Option<Status>, Abort> {
             let status = match (code, message.is_empty()) {
                 (429, true) => Status::too_many(retry_after.unwrap_or(1)),
                 (500, true) => Status::internal("a fault was asked for"),
-                (503, true) => {
-                    Status::unavailable("the server is currently unable to handle the request")
-                }
+                (503, true) => Status::custom(
+                    503,
+                    "ServiceUnavailable",
+                    "the server is currently unable to handle the request",
+                ),
                 (_, true) => Status::custom(*code, "", "a fault was asked for"),
                 (_, false) => Status::custom(*code, "", message.clone()),
             };

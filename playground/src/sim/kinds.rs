@@ -20,6 +20,8 @@ pub(crate) struct Subresource {
 pub(crate) struct Version {
     pub(crate) name: String,
     pub(crate) served: bool,
+    /// What everybody who uses it is told.
+    pub(crate) deprecation: Option<String>,
     pub(crate) schema: Schema,
     pub(crate) subresources: Vec<Subresource>,
     /// Paths of a custom kind's scale: spec and status replicas, and the label selector.
@@ -147,6 +149,7 @@ static SHARED: LazyLock<Vec<Arc<Resource>>> = LazyLock::new(|| {
         let version = Version {
             name: kind.version.into(),
             served: true,
+            deprecation: None,
             schema: Schema::BuiltIn(kind.node),
             subresources: subresources.collect(),
             scale_paths: None,

@@ -22,8 +22,21 @@ pub(crate) fn json(object: &mut Value, patch: Value) -> Result<(), Status> {
             ),
         ));
     }
-    let patch: json_patch::Patch = serde_json::from_value(patch)
-        .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))?;
+    let kind = match &patch {
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) | Value::Null => "bool",
+    };
+    let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|error| {
+        Status::bad_request(match kind {
+            "array" => format!("error decoding patch: {error}"),
+            kind => format!(
+                "error decoding patch: json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
+            ),
+        })
+    })?;
     json_patch::patch(object, &patch).map_err(|_| Status::rejected())
 }
 
@@ -156,7 +169,10 @@ fn strategic_field(
                 *live = Value::Array(Vec::new());
             }
             let live = live.as_array_mut().expect("it was made a list");
-            merge_list(element, strategy.key.as_deref(), live, items)
+            let before = live.clone();
+            merge_list(element, strategy.key.as_deref(), live, items)?;
+            order(strategy.key.as_deref(), live, &before, items);
+            Ok(())
         }
         _ => {
             map.insert(key.to_owned(), value.clone());
@@ -208,6 +224,29 @@ fn merge_list(
         }
     }
     Ok(())
+}
+
+/// Puts a merged list in order: what the patch names in the order of the patch, the rest in the order it had, each before what follows it there.
+fn order(key: Option<&str>, merged: &mut Vec<Value>, before: &[Value], patch: &[Value]) {
+    let id = |item: &Value| match key {
+        Some(key) => item.get(key).cloned().unwrap_or_default(),
+        None => item.clone(),
+    };
+    let place = |list: &[Value], item: &Value| list.iter().position(|it| id(it) == id(item));
+    let (mut named, rest): (Vec<Value>, Vec<Value>) = std::mem::take(merged)
+        .into_iter()
+        .partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let (mut named, mut rest) = (named.into_iter().peekable(), rest.into_iter().peekable());
+    while let (Some(left), Some(right)) = (rest.peek(), named.peek()) {
+        let first = match (place(before, left), place(before, right)) {
+            (Some(left), Some(right)) => left < right,
+            _ => false,
+        };
+        merged.extend(if first { rest.next() } else { named.next() });
+    }
+    merged.extend(rest);
+    merged.extend(named);
 }
 
 fn reorder(key: Option<&str>, list: Option<&mut Value>, order: &[Value]) {

@@ -161,6 +161,23 @@ pub(crate) fn refusal(user: &User, a: &Attributes) -> Status {
     )
 }
 
+/// An apply of what is not there creates it, which is a right of its own.
+pub(crate) fn check_create(state: &State, caller: &Caller, target: &Target) -> Result<(), Status> {
+    let attributes = Attributes {
+        verb: "create".to_owned(),
+        group: target.resource.group.clone(),
+        resource: target.resource.plural.clone(),
+        subresource: target.subresource().to_owned(),
+        namespace: target.namespace.clone(),
+        name: target.name.clone(),
+        path: None,
+    };
+    match allows(state, &caller.user, &attributes) {
+        true => Ok(()),
+        false => Err(refusal(&caller.user, &attributes)),
+    }
+}
+
 /// Nobody makes a role with rights that they do not have, or binds one, unless a role lets them.
 pub(crate) fn check_escalation(
     state: &State,

@@ -64,7 +64,7 @@ impl State {
         let (at, after) = match (options.token.as_str(), options.resource_version.as_str()) {
             ("", "" | "0") => (self.store.version(), None),
             ("", version) => {
-                let version: u64 = version.parse().map_err(|_| Status::bad_request(format!("resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax")))?;
+                let version: u64 = version.parse().map_err(|_| Status::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax")))?;
                 if version > self.store.version() {
                     return Err(Status::too_large_version(version, self.store.version()));
                 }
@@ -106,6 +106,9 @@ impl State {
         let page: Vec<(Key, Arc<Value>)> = selected.by_ref().take(limit).collect();
         let remaining = selected.count();
         let mut metadata = json!({"resourceVersion": at.to_string()});
+        if target.resource.custom && shape == Shape::Full {
+            metadata["continue"] = "".into();
+        }
         if remaining > 0
             && let Some((last, _)) = page.last()
         {
@@ -128,7 +131,7 @@ impl State {
         })
     }
 
-    fn list_item(&self, target: &Target, object: &Value, shape: Shape) -> Value {
+    pub(crate) fn list_item(&self, target: &Target, object: &Value, shape: Shape) -> Value {
         let mut item = shape.show(self.convert_out(target, object));
         // Items of typed lists do not repeat their kind.
         if shape == Shape::Full
@@ -148,11 +151,17 @@ fn write_token(version: u64, key: &Key) -> String {
 }
 
 fn read_token(token: &str) -> Result<(u64, Key), Status> {
-    let wrong = || Status::bad_request(format!("continue key is not valid: {token}"));
+    let invalid = |why: &str| {
+        Status::bad_request(format!(
+            "invalid continue token: continue key is not valid: {why}"
+        ))
+    };
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
         .decode(token)
-        .map_err(|_| wrong())?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+        .map_err(|error| invalid(&error.to_string()))?;
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(&super::identity::go_error(&error)))?;
+    let wrong = || invalid("incorrect encoded start");
     let version = value["rv"].as_u64().ok_or_else(wrong)?;
     let (namespace, name) = value["start"]
         .as_str()

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::apply::managers::{self, Managers, Writer};
+use super::apply::path::FieldSet;
 use super::auth::User;
 use super::rbac::{self, Attributes};
-use super::state::{Answer, State, Target, text};
+use super::state::{Answer, Caller, State, Target, text};
 use super::status::Status;
 
 /// How long a token says that it lasts where the request does not say. Tokens of the simulation do not expire.
@@ -21,16 +23,22 @@ pub(crate) fn is_review(target: &Target) -> bool {
 /// Answers a question.
 pub(crate) fn review(
     state: &State,
-    user: &User,
+    caller: &Caller,
     target: &Target,
     mut body: Value,
 ) -> Result<Value, Status> {
+    let user = &caller.user;
     body["kind"] = target.resource.kind.clone().into();
     body["apiVersion"] = target.api_version().into();
     if body.get("metadata").is_none() {
         body["metadata"] = json!({});
     }
     let spec = body["spec"].clone();
+    if target.resource.kind == "SelfSubjectReview" {
+        body["metadata"]["creationTimestamp"] = state.clock.text().into();
+    } else {
+        track(state, caller, target, &mut body);
+    }
     body["status"] = match target.resource.kind.as_str() {
         "SelfSubjectReview" => json!({"userInfo": user.info()}),
         "TokenReview" => match state.credentials.user(text(&spec, "/token")) {
@@ -47,6 +55,26 @@ pub(crate) fn review(
         other => return Err(Status::not_simulated(&format!("reviews of kind {other}"))),
     };
     Ok(body)
+}
+
+/// Questions are objects to the server: who asked owns the fields.
+fn track(state: &State, caller: &Caller, target: &Target, body: &mut Value) {
+    let schema = &target.version().schema;
+    let (version, now, mut managers) = (
+        target.api_version(),
+        state.clock.text(),
+        Managers::default(),
+    );
+    let writer = Writer {
+        manager: &caller.manager,
+        subresource: "",
+        version: &version,
+        now: &now,
+        reset: &FieldSet::default(),
+    };
+    let empty = managers::empty_object(schema, body);
+    managers::update(schema, &empty, body, &mut managers, &writer);
+    managers.write(body);
 }
 
 fn subject(spec: &Value) -> User {

@@ -44,9 +44,12 @@ impl Selector {
             if !matches!(path, "metadata.name" | "metadata.namespace")
                 && !selectable.iter().any(|s| s == path)
             {
-                return Err(Status::bad_request(format!(
-                    "field label not supported: {path}"
-                )));
+                return Err(Status::bad_request(match selectable.is_empty() {
+                    true => format!(
+                        "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                    ),
+                    false => format!("field label not supported: {path}"),
+                }));
             }
             parsed.push((path.to_owned(), equal, value.to_owned()));
         }
@@ -166,8 +169,13 @@ fn parse_labels(text: &str) -> Result<Vec<(String, Test)>, String> {
         } else {
             (term.to_owned(), Test::Exists)
         };
-        if requirement.0.is_empty() || requirement.0.contains(char::is_whitespace) {
-            return Err(format!("found '{term}', expected: a label key"));
+        if requirement.0.is_empty() {
+            return Err(format!("found '{term}', expected: identifier"));
+        }
+        if let Some(next) = requirement.0.split_whitespace().nth(1) {
+            return Err(format!(
+                "found '{next}', expected: in, notin, =, ==, !=, gt, lt"
+            ));
         }
         out.push(requirement);
     }

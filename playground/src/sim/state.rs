@@ -160,6 +160,12 @@ impl Target {
         self.resource.api_version(&self.version)
     }
 
+    /// Group, version and kind as Go prints them.
+    pub(crate) fn gvk(&self) -> String {
+        let (resource, version) = (&self.resource, &self.version);
+        super::identity::group_version_kind(&resource.group, version, &resource.kind)
+    }
+
     pub(crate) fn key(&self) -> Key {
         Key::new(&self.namespace, &self.name)
     }

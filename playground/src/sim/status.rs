@@ -10,13 +10,6 @@ pub(crate) struct FieldError {
     body: String,
 }
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Object(_) | Value::Array(_) => value.to_string(),
-        other => other.to_string(),
-    }
-}
-
 impl FieldError {
     pub(crate) fn required(field: &str, detail: &str) -> FieldError {
         let body = if detail.is_empty() {
@@ -35,7 +28,7 @@ impl FieldError {
         FieldError {
             reason: "FieldValueInvalid",
             field: field.into(),
-            body: format!("Invalid value: {}: {detail}", shown(value)),
+            body: format!("Invalid value: {value}: {detail}"),
         }
     }
 
@@ -54,8 +47,7 @@ impl FieldError {
             reason: "FieldValueNotSupported",
             field: field.into(),
             body: format!(
-                "Unsupported value: {}: supported values: {}",
-                shown(value),
+                "Unsupported value: {value}: supported values: {}",
                 allowed.join(", ")
             ),
         }
@@ -65,7 +57,7 @@ impl FieldError {
         FieldError {
             reason: "FieldValueDuplicate",
             field: field.into(),
-            body: format!("Duplicate value: {}", shown(value)),
+            body: format!("Duplicate value: {value}"),
         }
     }
 
@@ -89,7 +81,7 @@ impl FieldError {
         FieldError {
             reason: "FieldValueNotFound",
             field: field.into(),
-            body: format!("Not found: {}", shown(value)),
+            body: format!("Not found: {value}"),
         }
     }
 
@@ -145,7 +137,8 @@ pub(crate) struct Status {
     pub(crate) code: u16,
     reason: &'static str,
     message: String,
-    details: Map<String, Value>,
+    /// Some answers carry them though they are empty.
+    details: Option<Map<String, Value>>,
     /// Answered as bare text: nothing of the API is at the path.
     pub(crate) plain: bool,
 }
@@ -156,7 +149,7 @@ impl Status {
             code,
             reason,
             message: message.into(),
-            details: Map::new(),
+            details: None,
             plain: false,
         }
     }
@@ -170,25 +163,29 @@ impl Status {
     }
 
     fn about(mut self, about: &About) -> Status {
-        self.details = about.details();
+        self.details = Some(about.details()).filter(|details| !details.is_empty());
         self
     }
 
     /// The seconds after which a client may come back.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         self.details
+            .as_ref()?
             .get("retryAfterSeconds")
             .and_then(Value::as_u64)
     }
 
     pub(crate) fn with_retry(mut self, seconds: u64) -> Status {
         self.details
+            .get_or_insert_default()
             .insert("retryAfterSeconds".into(), seconds.into());
         self
     }
 
     pub(crate) fn with_causes(mut self, causes: Vec<Value>) -> Status {
-        self.details.insert("causes".into(), causes.into());
+        self.details
+            .get_or_insert_default()
+            .insert("causes".into(), causes.into());
         self
     }
 
@@ -199,8 +196,8 @@ impl Status {
             if !self.reason.is_empty() {
                 map.insert("reason".into(), self.reason.into());
             }
-            if !self.details.is_empty() {
-                map.insert("details".into(), self.details.clone().into());
+            if let Some(details) = &self.details {
+                map.insert("details".into(), details.clone().into());
             }
             map.insert("code".into(), self.code.into());
         }
@@ -224,25 +221,32 @@ impl Status {
         .about(about)
     }
 
-    /// A path that nothing is served at.
-    pub(crate) fn no_such_path() -> Status {
-        Status::new(
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
-        )
-        .with_causes(vec![
-            json!({"reason": "UnexpectedServerResponse", "message": "404: Page Not Found"}),
-        ])
+    /// An answer that is made of its code alone.
+    fn generic(code: u16, reason: &'static str, message: impl Into<String>) -> Status {
+        Status {
+            details: Some(Map::new()),
+            ..Status::new(code, reason, message)
+        }
     }
 
-    pub(crate) fn already_exists(about: &About) -> Status {
-        Status::new(
-            409,
-            "AlreadyExists",
-            format!("{} {:?} already exists", about.resource(), about.name),
-        )
-        .about(about)
+    /// A path that nothing is served at.
+    pub(crate) fn no_such_path() -> Status {
+        let message = "the server could not find the requested resource";
+        Status::generic(404, "NotFound", message)
+    }
+
+    pub(crate) fn already_exists(about: &About, going: bool) -> Status {
+        let going = if going {
+            "object is being deleted: "
+        } else {
+            ""
+        };
+        let message = format!(
+            "{going}{} {:?} already exists",
+            about.resource(),
+            about.name
+        );
+        Status::new(409, "AlreadyExists", message).about(about)
     }
 
     pub(crate) fn conflict(about: &About, why: &str) -> Status {
@@ -339,14 +343,8 @@ impl Status {
     }
 
     pub(crate) fn method_not_allowed() -> Status {
-        Status::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        )
-        .with_causes(vec![
-            json!({"reason": "UnexpectedServerResponse", "message": "405: Method Not Allowed"}),
-        ])
+        let message = "the server does not allow this method on the requested resource";
+        Status::generic(405, "MethodNotAllowed", message)
     }
 
     /// What the simulation does not do, said plainly.
@@ -371,19 +369,14 @@ impl Status {
 
     /// An answer with a code alone.
     pub(crate) fn rejected() -> Status {
-        Status::new(
-            422,
-            "Invalid",
-            "the server rejected our request due to an error in our request",
-        )
+        let message = "the server rejected our request due to an error in our request";
+        Status::generic(422, "Invalid", message)
     }
 
-    pub(crate) fn not_acceptable(what: &str) -> Status {
-        Status::new(
-            406,
-            "NotAcceptable",
-            format!("only the following media types are accepted: {what}"),
-        )
+    pub(crate) fn not_acceptable() -> Status {
+        let message = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, \
+                       application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        Status::generic(406, "NotAcceptable", message)
     }
 
     pub(crate) fn expired(message: impl Into<String>) -> Status {
@@ -404,8 +397,12 @@ impl Status {
         Status::new(500, "", message)
     }
 
-    pub(crate) fn unavailable(message: impl Into<String>) -> Status {
-        Status::new(503, "ServiceUnavailable", message)
+    /// What the server says for another one that it cannot reach.
+    pub(crate) fn unavailable() -> Status {
+        Status {
+            plain: true,
+            ..Status::new(503, "", "service unavailable\n")
+        }
     }
 
     pub(crate) fn too_many(seconds: u64) -> Status {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::apply::path::FieldSet;
+use super::defaults::TEMPLATE_GENERATION;
 use super::kinds;
 use super::schema::{Schema, decode};
 use super::state::{State, Target, text};
@@ -149,10 +150,25 @@ pub(crate) fn prepare_update(target: &Target, live: &Value, object: &mut Value) 
             };
         }
     }
+    if target.resource.is("apps", "daemonsets") {
+        count_template(live, object);
+    }
     if target.resource.is("", "namespaces") && target.subresource() != "finalize" {
         object["spec"]["finalizers"] = live["spec"]["finalizers"].clone();
     }
     order_metadata(object);
+}
+
+/// Counts a change of a DaemonSet's template, where clients of old look for it.
+fn count_template(live: &Value, object: &mut Value) {
+    let count = |object: &Value| -> i64 {
+        let text = object["metadata"]["annotations"][TEMPLATE_GENERATION].as_str();
+        text.and_then(|it| it.parse().ok()).unwrap_or(1)
+    };
+    let changed =
+        !super::apply::typed::equal(&live["spec"]["template"], &object["spec"]["template"]);
+    let next = count(live) + i64::from(changed);
+    object["metadata"]["annotations"][TEMPLATE_GENERATION] = next.to_string().into();
 }
 
 fn only_status(target: &Target, live: &Value, object: &mut Value) {
@@ -277,6 +293,14 @@ pub(crate) fn creates_on_update(target: &Target) -> bool {
             | ("node.k8s.io", _)
             | ("rbac.authorization.k8s.io", _)
     )
+}
+
+/// Kinds that are marked for deletion by code of their own know no grace and count no generation.
+pub(crate) fn has_grace(target: &Target) -> bool {
+    !target.resource.is("", "namespaces")
+        && !target
+            .resource
+            .is("apiextensions.k8s.io", "customresourcedefinitions")
 }
 
 /// Kinds whose deletion answers with the object instead of a status.
@@ -406,4 +430,11 @@ fn label_job(object: &mut Value) {
     ] {
         labels[key] = value.clone();
     }
+    // Without labels of its own a job has those of its pods.
+    let labels = labels.clone();
+    let own = &mut object["metadata"]["labels"];
+    if own.is_null() {
+        *own = labels;
+    }
+    order_metadata(object);
 }

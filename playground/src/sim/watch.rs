@@ -45,7 +45,9 @@ impl Watch {
         let asked = match options.resource_version.as_str() {
             "" => None,
             text => Some(text.parse::<u64>().map_err(|_| {
-                Status::bad_request(format!("resourceVersion: Invalid value: {text:?}: invalid"))
+                Status::plain_error(format!(
+                    "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                ))
             })?),
         };
         let current = state.store.version();
@@ -66,10 +68,12 @@ impl Watch {
         match (asked, options.send_initial) {
             (_, Some(true)) => {
                 watch.initial(state);
-                let mut bookmark = watch.bookmark();
-                bookmark["object"]["metadata"]["annotations"] =
-                    json!({"k8s.io/initial-events-end": "true"});
-                watch.ready.push_back(bookmark);
+                if watch.bookmarks {
+                    let mut bookmark = watch.bookmark();
+                    bookmark["object"]["metadata"]["annotations"] =
+                        json!({"k8s.io/initial-events-end": "true"});
+                    watch.ready.push_back(bookmark);
+                }
             }
             (None | Some(0), None) => watch.initial(state),
             (None | Some(0), Some(false)) => {}

@@ -238,7 +238,7 @@ fn status_of(kind: &str, object: &Value, generation: i64, phase: &Phase, now: &s
                 .and_then(Value::as_i64)
                 .unwrap_or(1);
             let ready = if *phase == Phase::Ready { replicas } else { 0 };
-            json!({"replicas": replicas, "fullyLabeledReplicas": replicas, "readyReplicas": ready, "availableReplicas": ready, "observedGeneration": generation})
+            json!({"replicas": replicas, "fullyLabeledReplicas": replicas, "readyReplicas": ready, "availableReplicas": ready, "terminatingReplicas": 0, "observedGeneration": generation})
         }
         "Job" => job(object, phase, now),
         "Pod" => pod(object, phase, now),
@@ -327,6 +327,7 @@ fn deployment(object: &Value, generation: i64, phase: &Phase, now: &str) -> Valu
             status[key] = value.into();
         }
     }
+    status["terminatingReplicas"] = 0.into();
     status["conditions"] = conditions(object, now, &[availability, progress], true);
     status
 }

@@ -10,8 +10,7 @@ use super::apply::typed;
 use super::schema::{Schema, SchemaRef, built_in, decode};
 use super::state::{Answer, Caller, FieldValidation, State, Target, text};
 use super::status::{About, FieldError, Status};
-use super::suffix::generated_suffix;
-use super::{admission, convert, defaults, strategy, validate};
+use super::{admission, convert, defaults, identity, rbac, strategy, validate};
 
 /// What a write has found out on its way.
 #[derive(Default)]
@@ -29,9 +28,13 @@ impl State {
     ) -> Result<Answer, Status> {
         let mut target = target.clone();
         let mut notes = Notes::default();
-        check_identity(&target, &body)?;
+        identity::check_identity(&target, &body)?;
+        if !text(&body, "/metadata/resourceVersion").is_empty() {
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(Status::plain_error(why));
+        }
         let mut object = self.decoded(caller, &target, body, &mut notes)?;
-        name_new(&mut target, &mut object)?;
+        identity::name_new(&mut target, &mut object)?;
         if let Some(managed) = object
             .pointer_mut("/metadata")
             .and_then(Value::as_object_mut)
@@ -50,12 +53,9 @@ impl State {
     /// What creation and an apply that creates have in common: metadata, admission, checks and the write.
     fn fresh(&mut self, caller: &Caller, target: &Target, object: Value) -> Result<Value, Status> {
         admission::namespace_accepts(self, target)?;
-        if self
-            .store
-            .get(&target.resource.id(), &target.key())
-            .is_some()
-        {
-            return Err(Status::already_exists(&target.about()));
+        if let Some(other) = self.store.get(&target.resource.id(), &target.key()) {
+            let going = other.pointer("/metadata/deletionTimestamp").is_some();
+            return Err(Status::already_exists(&target.about(), going));
         }
         let schema = &target.version().schema;
         let mut object = object;
@@ -103,7 +103,7 @@ impl State {
         body: Value,
     ) -> Result<Answer, Status> {
         let mut notes = Notes::default();
-        check_identity(target, &body)?;
+        identity::check_identity(target, &body)?;
         let given = text(&body, "/metadata/name");
         if !given.is_empty() && given != target.name {
             return Err(Status::bad_request(format!(
@@ -152,17 +152,18 @@ impl State {
         }
         let uid = text(&object, "/metadata/uid");
         if !uid.is_empty() && uid != text(&live, "/metadata/uid") {
-            let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                text(&live, "/metadata/uid")
-            );
-            return Err(Status::conflict(&target.about(), &why));
+            return Err(match applied {
+                Some(_) => immutable_uid(target, uid),
+                None => Status::conflict(&target.about(), &other_uid(target, uid, &live)),
+            });
         }
         let now = self.clock.text();
         let api_version = target.api_version();
         let before = Managers::of(&live).unwrap_or_default();
         let managers = match applied {
             Some(managers) => managers,
+            // Nobody's fields are followed from in between: only from the creation on, or from the first apply.
+            None if before.entries.is_empty() => Managers::default(),
             None => {
                 let mut managers = managers_of_update(target, &live, &object);
                 let reset = strategy::reset_fields(target);
@@ -248,7 +249,7 @@ impl State {
         object: Value,
     ) -> Result<Answer, Status> {
         let mut notes = Notes::default();
-        check_identity(target, &object)?;
+        identity::check_identity(target, &object)?;
         for (field, pointer) in [
             ("name", "/metadata/name"),
             ("namespace", "/metadata/namespace"),
@@ -273,12 +274,16 @@ impl State {
         let shown = if target.resource.is("", "secrets") {
             Value::from("(not shown)")
         } else {
-            object.to_string().into()
+            sorted_top(&object).to_string().into()
         };
         let undecodable = |status: Status| {
             Status::invalid(
                 &About::default(),
-                &[FieldError::invalid("patch", &shown, status.message())],
+                &[FieldError::invalid(
+                    "patch",
+                    &shown,
+                    own_words(target, &status),
+                )],
             )
         };
         let object = self
@@ -294,7 +299,7 @@ impl State {
         target: &Target,
         config: Value,
     ) -> Result<Answer, Status> {
-        check_apply(caller, target, &config)?;
+        identity::check_apply(caller, target, &config)?;
         let mut notes = Notes::default();
         let stored = self
             .store
@@ -312,7 +317,12 @@ impl State {
             }
             None => managers::empty_object(schema, &config),
         };
-        check_apply_version(target, &config, stored.as_deref())?;
+        identity::check_apply_version(target, &config, stored.as_deref())?;
+        if stored.is_none() {
+            rbac::check_create(self, caller, target)?;
+        }
+        // Its errors name it as it came.
+        let name = format!("{}/{}", text(&config, "/metadata/namespace"), target.name);
         let mut config = config;
         if let Some(metadata) = config["metadata"].as_object_mut() {
             metadata
@@ -329,12 +339,14 @@ impl State {
         let (version, now) = (target.api_version(), self.clock.text());
         let writer = writer(caller, target, &version, &now, &reset);
         let merged = managers::apply(schema, &live, &config, &mut managers, &writer, caller.force)
-            .map_err(|e| apply_status(target, e))?;
+            .map_err(|e| apply_status(target, &name, e))?;
         let mut object = merged.unwrap_or_else(|| live.clone());
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.shift_remove("managedFields");
         }
-        let object = self.decoded(caller, target, object, &mut notes)?;
+        let object = self
+            .decoded(caller, target, object, &mut notes)
+            .map_err(|status| unconvertible(target, &name, status))?;
         match stored {
             Some(stored) => self.replace(caller, target, &stored, object, Some(managers), notes),
             None => {
@@ -424,6 +436,7 @@ impl State {
                 FieldValidation::Ignore => {}
             }
         }
+        notes.warnings.extend(validate::warnings(target, &object));
         Ok(object)
     }
 
@@ -469,130 +482,68 @@ fn managers_of_update(target: &Target, live: &Value, object: &Value) -> Managers
     }
 }
 
-fn apply_status(target: &Target, error: ApplyError) -> Status {
+fn apply_status(target: &Target, name: &str, error: ApplyError) -> Status {
     match error {
-        ApplyError::Typed(problem) => {
-            let gvk = format!("{}, Kind={}", target.api_version(), target.resource.kind);
-            Status::plain_error(format!(
-                "failed to create typed patch object ({}/{}; {gvk}): {problem}",
-                target.namespace, target.name
-            ))
-        }
+        ApplyError::Typed(problem) => Status::plain_error(format!(
+            "failed to create typed patch object ({name}; {}): {problem}",
+            target.gvk()
+        )),
         ApplyError::BadRequest(message) => Status::bad_request(message),
         ApplyError::Conflicts(conflicts) => Status::apply_conflict(&conflicts),
     }
 }
 
-fn check_apply(caller: &Caller, target: &Target, config: &Value) -> Result<(), Status> {
-    if !caller.manager_given {
-        let error = FieldError::required("fieldManager", "is required for apply patch");
-        return Err(Status::invalid(
-            &super::status::About::new("meta.k8s.io", "PatchOptions", ""),
-            &[error],
-        ));
-    }
-    let api_version = text(config, "/apiVersion");
-    if api_version != target.api_version() {
-        return Err(Status::bad_request(format!(
-            "Incorrect version specified in apply patch. Specified patch version: {api_version}, expected: {}",
-            target.api_version()
-        )));
-    }
-    check_identity(target, config)?;
-    let name = text(config, "/metadata/name");
-    if !name.is_empty() && name != target.name {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            target.name
-        )));
-    }
-    Ok(())
+/// What is wrong with an object, without that it could not be decoded.
+fn own_words<'a>(target: &Target, status: &'a Status) -> &'a str {
+    let (kind, version) = (&target.resource.kind, &target.version);
+    let prefix = format!("{kind} in version {version:?} cannot be handled as a {kind}: ");
+    let message = status.message();
+    message.strip_prefix(&prefix).unwrap_or(message)
 }
 
-fn check_apply_version(
-    target: &Target,
-    config: &Value,
-    stored: Option<&Value>,
-) -> Result<(), Status> {
-    let uid = text(config, "/metadata/uid");
-    match stored {
-        None if !uid.is_empty() => {
-            let why = format!(
-                "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
-            );
-            Err(Status::conflict(&target.about(), &why))
-        }
-        Some(stored)
-            if !text(config, "/metadata/resourceVersion").is_empty()
-                && text(config, "/metadata/resourceVersion")
-                    != text(stored, "/metadata/resourceVersion") =>
-        {
-            Err(Status::stale(&target.about()))
-        }
-        _ => Ok(()),
+/// What an applied configuration says when its values do not fit the Go types of its kind.
+fn unconvertible(target: &Target, name: &str, status: Status) -> Status {
+    let cause = own_words(target, &status);
+    if cause == status.message() || cause.starts_with("strict decoding error") {
+        return status;
     }
+    let gvk = target.gvk();
+    Status::plain_error(format!(
+        "failed to convert new object ({name}; {gvk}) to proper version: unable to convert unstructured object to {gvk}: error decoding from json: {cause}"
+    ))
 }
 
-/// The kind, version and namespace of a body must be those of the path.
-fn check_identity(target: &Target, body: &Value) -> Result<(), Status> {
-    if !body.is_object() {
-        return Err(Status::bad_request(
-            "the object provided is unrecognized (must be of type Object): couldn't get version/kind; json parse error",
-        ));
-    }
-    let (kind, version) = (text(body, "/kind"), text(body, "/apiVersion"));
-    if kind.is_empty() && target.resource.custom {
-        return Err(Status::bad_request(format!(
-            "Object 'Kind' is missing in '{}'",
-            short(body)
-        )));
-    }
-    if !version.is_empty() && version != target.api_version() {
-        return Err(Status::bad_request(format!(
-            "the API version in the data ({version}) does not match the expected API version ({})",
-            target.api_version()
-        )));
-    }
-    let expected = target
-        .subresource
-        .as_deref()
-        .and_then(|s| target.version().subresource(s))
-        .map_or(&target.resource.kind, |s| &s.kind);
-    if !kind.is_empty() && kind != *expected && kind != target.resource.kind {
-        return Err(Status::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {}: no kind {kind:?} is registered for this path",
-            target.version, target.resource.kind
-        )));
-    }
-    let namespace = text(body, "/metadata/namespace");
-    if target.resource.namespaced && !namespace.is_empty() && namespace != target.namespace {
-        return Err(Status::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
-    Ok(())
+/// Nobody changes a uid by applying another; both the API machinery and the kind check it.
+fn immutable_uid(target: &Target, uid: &str) -> Status {
+    let error = FieldError::invalid("metadata.uid", &json!(uid), "field is immutable");
+    Status::invalid(&target.about_kind(), &[error.clone(), error])
 }
 
-fn short(body: &Value) -> String {
-    body.to_string().chars().take(200).collect()
+fn other_uid(target: &Target, uid: &str, live: &Value) -> String {
+    let group = if target.resource.custom {
+        format!("{}/", target.resource.group)
+    } else {
+        String::new()
+    };
+    format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{}{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+        target.resource.plural,
+        if target.resource.namespaced {
+            format!("{}/", target.namespace)
+        } else {
+            String::new()
+        },
+        target.name,
+        text(live, "/metadata/uid")
+    )
 }
 
-fn name_new(target: &mut Target, object: &mut Value) -> Result<(), Status> {
-    let mut name = text(object, "/metadata/name").to_owned();
-    let prefix = text(object, "/metadata/generateName");
-    if name.is_empty() && !prefix.is_empty() {
-        name = format!("{prefix}{}", generated_suffix());
-        object["metadata"]["name"] = name.clone().into();
+/// An object as a map of Go prints it: its own keys in order.
+fn sorted_top(object: &Value) -> Value {
+    let mut object = object.clone();
+    strategy::order_metadata(&mut object);
+    if let Some(map) = object.as_object_mut() {
+        map.sort_keys();
     }
-    if name.is_empty() {
-        let error = FieldError::required("metadata.name", "name or generateName is required");
-        return Err(Status::invalid(&target.about_kind(), &[error]));
-    }
-    target.name = name;
-    if target.resource.namespaced {
-        object["metadata"]["namespace"] = target.namespace.clone().into();
-    } else if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.shift_remove("namespace");
-    }
-    Ok(())
+    object
 }

@@ -1,4 +1,5 @@
-//! Takes out of a transcript what two equal servers may say differently: identities, times, and the numbers of versions.
+//! Takes out of a transcript what two equal servers may say differently: identities, times, the numbers of versions, generated names, and words of
+//! the libraries that they are made with.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ impl Normaliser {
             .expect("a pattern");
         let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").expect("a pattern");
         let too_old = Regex::new(r"too old resource version: \d+ \(\d+\)").expect("a pattern");
+        let text = library_words(&text);
         let text = uid.replace_all(&text, |found: &regex::Captures<'_>| {
             format!("<uid {}>", number(&mut self.uids, &found[0]))
         });
@@ -37,6 +39,14 @@ impl Normaliser {
             Value::Object(map) => {
                 // The version of a list moves with every write of anybody, so it may be anything.
                 let is_list = map.get("items").is_some_and(Value::is_array);
+                // Says whether the stored form changed; a client that is no storage migrator has no use for it.
+                map.shift_remove("storageVersionHash");
+                if let Some(prefix) = map.get("generateName").and_then(Value::as_str)
+                    && map.contains_key("name")
+                {
+                    let name = format!("{prefix}<generated>");
+                    map.insert("name".to_owned(), name.into());
+                }
                 for (key, item) in map.iter_mut() {
                     match (key.as_str(), &mut *item) {
                         ("metadata", Value::Object(list)) if is_list => {
@@ -60,6 +70,16 @@ impl Normaliser {
             _ => {}
         }
     }
+}
+
+/// How a parser puts what is wrong with JSON, the difference of two Go values printed line by line, and versions within a text.
+fn library_words(text: &str) -> String {
+    let syntax = Regex::new(r#"invalid character[^"]*"#).expect("a pattern");
+    let difference = Regex::new(r#"\\n@@ (?:[^"\\]|\\.)*"#).expect("a pattern");
+    let version = Regex::new(r#"(resourceVersion\\+":\\+")\d+"#).expect("a pattern");
+    let text = syntax.replace_all(text, "<syntax error>");
+    let text = difference.replace_all(&text, "");
+    version.replace_all(&text, "$1<version>").into_owned()
 }
 
 /// The server orders entries by time in seconds, then by name: whether two writes fall into one second is chance.

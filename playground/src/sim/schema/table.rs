@@ -211,7 +211,8 @@ fn parse_field(arena: &mut Arena, raw: &RawTypes, line: &'static str) -> (Box<st
     }
     let node = shape_node(arena, raw, shape, &attributes);
     let container = shape.starts_with(['[', '{']);
-    let structure = shape.starts_with('@');
+    // A time is a struct too: its zero is written, as null.
+    let structure = shape.starts_with('@') || matches!(shape, "t" | "T");
     let field = Field {
         node,
         pointer: attributes.pointer,

@@ -64,9 +64,12 @@ pub(super) fn check(target: &Target, old: &Value, object: &Value, errors: &mut V
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
             if !typed::equal(&old["roleRef"], &object["roleRef"]) =>
         {
+            let given = &object["roleRef"];
+            // As its Go struct prints.
+            let shown = json!({"APIGroup": given["apiGroup"], "Kind": given["kind"], "Name": given["name"]});
             errors.push(FieldError::invalid(
                 "roleRef",
-                &object["roleRef"],
+                &shown,
                 "cannot change roleRef",
             ));
         }

@@ -26,6 +26,9 @@ pub(crate) fn new_object(state: &State, target: &Target, object: &Value) -> Outc
     let mut errors = Vec::new();
     names::metadata(target, object, &mut errors);
     content(state, target, object, &mut errors);
+    if target.resource.is("", "secrets") {
+        secret_keys(object, &mut errors);
+    }
     outcome(errors)
 }
 
@@ -41,7 +44,31 @@ pub(crate) fn changed_object(
     added_finalizers(old, object, &mut errors);
     content(state, target, object, &mut errors);
     immutable::check(target, old, object, &mut errors);
+    if target.resource.is("", "secrets") {
+        secret_keys(object, &mut errors);
+    }
     outcome(errors)
+}
+
+/// What is allowed and hardly meant.
+pub(crate) fn warnings(target: &Target, object: &Value) -> Vec<String> {
+    let path = match (
+        target.resource.group.as_str(),
+        target.resource.plural.as_str(),
+    ) {
+        ("apps", _) | ("batch", "jobs") | ("", "replicationcontrollers") => "spec.template.spec",
+        ("batch", "cronjobs") => "spec.jobTemplate.spec.template.spec",
+        ("", "pods") => "spec",
+        _ => return Vec::new(),
+    };
+    let at = format!("/{}/topologySpreadConstraints", path.replace('.', "/"));
+    let constraints = object.pointer(&at).and_then(Value::as_array);
+    let unselective = |(_, it): &(usize, &Value)| it["labelSelector"].is_null();
+    let constraints = constraints.into_iter().flatten().enumerate();
+    constraints
+        .filter(unselective)
+        .map(|(i, _)| format!("{path}.topologySpreadConstraints[{i}].labelSelector: a null labelSelector results in matching no pod"))
+        .collect()
 }
 
 /// An object that is being deleted takes no further finalizers.
@@ -58,7 +85,14 @@ fn added_finalizers(old: &Value, object: &Value, errors: &mut Vec<FieldError>) {
     let (before, after) = (list(old), list(object));
     let added: Vec<Value> = after.into_iter().filter(|f| !before.contains(f)).collect();
     if !added.is_empty() {
-        errors.push(FieldError::forbidden("metadata.finalizers", &format!("no new finalizers can be added if the object is being deleted, found new finalizers {}", Value::from(added))));
+        let added: Vec<_> = added.iter().map(Value::to_string).collect();
+        let why = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            added.join(", ")
+        );
+        // Both the API machinery and the kind check it.
+        let error = FieldError::forbidden("metadata.finalizers", &why);
+        errors.extend([error.clone(), error]);
     }
 }
 
@@ -218,7 +252,7 @@ fn cron_job(object: &Value, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::invalid(
             "spec.schedule",
             &schedule.into(),
-            &format!("expected exactly 5 fields, found {count}: {schedule:?}").replace('"', "\""),
+            &format!("expected exactly 5 fields, found {count}: [{schedule}]"),
         ));
     }
     job_template(
@@ -316,6 +350,22 @@ fn data(object: &Value, fields: &[&str], errors: &mut Vec<FieldError>) {
     }
 }
 
+/// What Secrets of a type must hold.
+fn secret_keys(object: &Value, errors: &mut Vec<FieldError>) {
+    let needed: &[&str] = match text(object, "/type") {
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
+        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        _ => &[],
+    };
+    for key in needed {
+        if object["data"].get(*key).is_none() {
+            errors.push(FieldError::required(&format!("data[{key}]"), ""));
+        }
+    }
+}
+
 fn claim(object: &Value, errors: &mut Vec<FieldError>) {
     if object
         .pointer("/spec/accessModes")
@@ -404,9 +454,14 @@ fn binding(target: &Target, object: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::required(&format!("subjects[{i}].name"), ""));
         }
         match text(subject, "/kind") {
-            "ServiceAccount" if text(subject, "/namespace").is_empty() => errors.push(
-                FieldError::required(&format!("subjects[{i}].namespace"), ""),
-            ),
+            "ServiceAccount"
+                if !target.resource.namespaced && text(subject, "/namespace").is_empty() =>
+            {
+                errors.push(FieldError::required(
+                    &format!("subjects[{i}].namespace"),
+                    "",
+                ));
+            }
             "ServiceAccount" | "User" | "Group" => {}
             other => errors.push(FieldError::not_supported(
                 &format!("subjects[{i}].kind"),
@@ -445,7 +500,7 @@ fn ingress(object: &Value, errors: &mut Vec<FieldError>) {
             .enumerate()
         {
             let field = format!("spec.rules[{i}].http.paths[{j}]");
-            if path.get("pathType").is_none() {
+            if text(path, "/pathType").is_empty() {
                 errors.push(FieldError::required(
                     &format!("{field}.pathType"),
                     "pathType must be specified",

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::names::is_dns_label;
 use crate::sim::apply::typed;
+use crate::sim::quantity;
 use crate::sim::state::text;
 use crate::sim::status::FieldError;
 
@@ -31,6 +32,7 @@ pub(super) fn spec(spec: &Value, path: &str, restart: &str, errors: &mut Vec<Fie
         {
             let path = format!("{path}.{key}[{i}]");
             container(item, &path, &volumes, errors);
+            requests(item, &path, errors);
             let name = text(item, "/name").to_owned();
             if names.contains(&name) {
                 errors.push(FieldError::duplicate(
@@ -126,6 +128,26 @@ fn container(container: &Value, path: &str, volumes: &[&str], errors: &mut Vec<F
     {
         if text(variable, "/name").is_empty() {
             errors.push(FieldError::required(&format!("{path}.env[{i}].name"), ""));
+        }
+    }
+}
+
+/// Nothing may ask for more than it is limited to.
+fn requests(container: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let given = |kind: &str| container.pointer(&format!("/resources/{kind}"));
+    let requests = given("requests").and_then(Value::as_object);
+    for (resource, asked) in requests.into_iter().flatten() {
+        let limit = given("limits").and_then(|it| it.get(resource));
+        let nano = |value: &Value| value.as_str().and_then(quantity::nano);
+        if let (Some(least), Some(most), Some(limit)) = (nano(asked), limit.and_then(nano), limit)
+            && least > most
+        {
+            let limit = limit.as_str().unwrap_or_default();
+            errors.push(FieldError::invalid(
+                &format!("{path}.resources.requests"),
+                asked,
+                &format!("must be less than or equal to {resource} limit of {limit}"),
+            ));
         }
     }
 }
