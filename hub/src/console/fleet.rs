@@ -73,12 +73,12 @@ fn content(served: &Served) -> Markup {
             section.card.problem { h2 { "What is wrong in Git" } ul { @for it in &problems { li { (it) } } } }
         }
         (pipelines(served))
-        @for (environment, members) in &groups {
-            section {
+        div.environments { @for (environment, members) in &groups {
+            section.wide[members.len() > 1] {
                 h2 { @if environment.is_empty() { "Clusters" } @else { (environment) } }
                 div.cards { @for (name, cluster) in members { (cluster_card(name, cluster)) } }
             }
-        }
+        } }
         @if clusters.is_empty() { section.card { p { "No cluster yet. " code { "capstan cluster add NAME" } " makes the first." } } }
         section { h2 { "Latest events" } (event_table(&events)) }
     }
@@ -130,7 +130,7 @@ fn pipelines(served: &Served) -> Markup {
                             @if let Some(hold) = &pin.hold { p { (badge("", "Suspended")) " held by " (hold.actor) ": " (hold.reason) } }
                             @else if unmet.is_empty() { p { (badge("True", "Healthy")) } }
                             @else { p.dim title=(unmet.join("\n")) { (unmet[0]) @if unmet.len() > 1 { " and " (unmet.len() - 1) " more" } } }
-                            @if at > 0 {
+                            @if at > 0 && stages[at - 1].1.revision != pin.revision {
                                 button data-post={"/api/v1/pipelines/" (pipeline.name) "/environments/" (stage.name) "/promote"} data-ask="Why promote? (kept in the audit log)" { "Promote" }
                             }
                             @if pin.hold.is_some() {
@@ -248,7 +248,8 @@ pub(crate) async fn events(
 /// Events, newest first.
 pub(super) fn event_table(events: &[EventRecord]) -> Markup {
     html! {
-        table.events {
+        @if events.is_empty() { p.dim { "Nothing yet." } }
+        @else { table.events {
             @for it in events.iter().rev() {
                 tr class=(if it.event.severity == Severity::Warning { "warning" } else { "" }) {
                     td.dim { (ago(Some(it.event.time_ms))) }
@@ -261,6 +262,6 @@ pub(super) fn event_table(events: &[EventRecord]) -> Markup {
                     }
                 }
             }
-        }
+        } }
     }
 }

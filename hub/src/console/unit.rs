@@ -81,7 +81,7 @@ fn summary(cluster: &ClusterView, key: &UnitKey) -> Markup {
                 @for it in &state.conditions { dt { (it.kind) } dd { (badge(it.status, &it.reason)) " " (it.message) " " (ago(it.since_ms)) } }
                 dt { "Kind" } dd { (key.kind) " " (key.namespace) "/" (key.name) }
                 dt { "Revision" } dd { (revision(state.revision.as_deref())) }
-                dt { "Applied" } dd { (revision(state.applied_revision.as_deref())) }
+                dt { "Last applied" } dd { (revision(state.applied_revision.as_deref())) }
                 @if let Some(unit) = desired { dt { "Source" } dd { (unit.source) } }
             }
             p.actions {
