@@ -13,7 +13,10 @@ mod real;
 use std::time::Duration;
 
 use capstan_integration::harness::{Cluster, ClusterKind, Fleet, wait_for};
-use capstan_playground::local::{LocalCluster, Part};
+use capstan_playground::{
+    local::{LocalCluster, Part},
+    toolchest,
+};
 use serde_json::{Value, json};
 
 /// Objects in the commit that is interrupted: enough for the fault to fall into the middle.
@@ -296,6 +299,65 @@ async fn a_quota_is_exceeded() {
     broken.arrived(&commit, &["b"]).await;
 }
 
+/// The library that gives a program another time, where Debian has it.
+fn fake_time() -> Option<String> {
+    let folders = std::fs::read_dir("/usr/lib").ok()?;
+    let libraries = folders
+        .flatten()
+        .map(|it| it.path().join("faketime/libfaketimeMT.so.1"));
+    let found = libraries.into_iter().find(|it| it.is_file())?;
+    Some(found.to_string_lossy().into_owned())
+}
+
+async fn the_clock_of_the_cluster_is_wrong() {
+    let Some(library) = fake_time() else {
+        let missing = "libfaketime was not found; install Debian's faketime";
+        assert!(toolchest::can_pass_over(missing), "{missing}");
+        return;
+    };
+    let broken = Broken::start().await;
+    let agent = &broken.fleet.agents["dev"];
+    let at = |offset: &str| {
+        agent.kill().unwrap();
+        let environment = [
+            ("LD_PRELOAD", library.as_str()),
+            ("FAKETIME", offset),
+            // Periods last as long as ever.
+            ("DONT_FAKE_MONOTONIC", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        agent.restart_with(&environment).unwrap();
+    };
+
+    // An hour ahead: everything goes on, and the hub says how far off the clock is.
+    at("+1h");
+    let commit = broken.commit(&["ahead"]).await;
+    broken.arrived(&commit, &["ahead"]).await;
+    let cluster = broken.fleet.api.get("/clusters/dev", &[]).await.unwrap();
+    let skew = cluster["status"]["clockSkewMilliseconds"].as_i64().unwrap();
+    let hour = 3_600_000;
+    assert!((skew.abs() - hour).abs() < 60_000, "{skew} ms");
+
+    // An hour behind: the hub's certificate is not valid yet, which is said; the cluster is looked after all the same.
+    at("-1h");
+    wait_for("the agent to say what is wrong", async || {
+        let log = agent.log()?;
+        let end = log.lines().rev().take(50).collect::<Vec<_>>().join("\n");
+        Ok(if end.contains("not valid yet") {
+            Ok(())
+        } else {
+            Err(end)
+        })
+    })
+    .await
+    .unwrap();
+    broken.drift_is_corrected().await;
+    let commit = broken.commit(&["behind"]).await;
+    agent.kill().unwrap();
+    agent.restart().unwrap();
+    broken.arrived(&commit, &["behind"]).await;
+}
+
 macro_rules! faults {
     ($($name:ident),* $(,)?) => {
         mod real_cluster {
@@ -318,4 +380,5 @@ faults![
     an_aggregated_api_is_down,
     a_webhook_hangs,
     a_quota_is_exceeded,
+    the_clock_of_the_cluster_is_wrong,
 ];

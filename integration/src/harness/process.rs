@@ -34,7 +34,7 @@ impl Process {
     pub fn start(folder: &Path, name: &str, args: &[&str]) -> anyhow::Result<Self> {
         let args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
         let log = folder.join(format!("{name}.log"));
-        let child = Mutex::new(spawn(&args, &log)?);
+        let child = Mutex::new(spawn(&args, &log, &[])?);
         Ok(Self { child, args, log })
     }
 
@@ -54,7 +54,16 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn restart(&self) -> anyhow::Result<()> {
-        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = spawn(&self.args, &self.log)?;
+        self.restart_with(&[])
+    }
+
+    /// The same, with further environment variables this once.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart_with(&self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+        let child = spawn(&self.args, &self.log, environment)?;
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = child;
         Ok(())
     }
 
@@ -91,12 +100,13 @@ impl Drop for Process {
     }
 }
 
-fn spawn(args: &[String], log: &Path) -> anyhow::Result<Child> {
+fn spawn(args: &[String], log: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Child> {
     let log: File = OpenOptions::new().create(true).append(true).open(log)?;
     let program = program()?;
     Command::new(&program)
         .args(args)
         .env("RUST_LOG", LOG)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
