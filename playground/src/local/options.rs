@@ -43,9 +43,9 @@ impl fmt::Display for Part {
 /// Which parts run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
-    /// etcd and the API server: objects are stored and watched, and nothing acts on them. About 310 MB.
+    /// etcd and the API server: objects are stored and watched, and nothing acts on them. About 325 MB.
     ApiOnly,
-    /// Everything: Deployments roll out and become ready. About 565 MB.
+    /// Everything: Deployments roll out and become ready. About 545 MB.
     Full,
 }
 
