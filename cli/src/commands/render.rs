@@ -75,17 +75,21 @@ pub(crate) struct ChartFlags {
 
 /// Renders and prints.
 pub(crate) fn run(args: &Render) -> anyhow::Result<()> {
+    output::print(&render_text(args)?)
+}
+
+/// What is printed.
+pub(crate) fn render_text(args: &Render) -> anyhow::Result<String> {
     let path = args
         .path
         .canonicalize()
         .with_context(|| args.path.display().to_string())?;
     let root = root(&path, args.root.as_deref())?;
-    let text = if is_chart(&path) {
-        chart::render(&path, &root, &args.chart)?
+    if is_chart(&path) {
+        chart::render(&path, &root, &args.chart)
     } else {
-        folder::render(&path, &root, args.tree)?
-    };
-    output::print(&text)
+        folder::render(&path, &root, args.tree)
+    }
 }
 
 fn is_chart(path: &Path) -> bool {

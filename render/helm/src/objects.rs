@@ -246,15 +246,21 @@ fn kube_version(kube: &KubeVersion, version: HelmVersion) -> Value {
         HelmVersion::V3 => shown.clone(),
         HelmVersion::V4 => kube.normalized().to_owned(),
     };
+    let fields = vec![
+        ("Version", Value::string(shown)),
+        ("Major", Value::string(kube.major())),
+        ("Minor", Value::string(kube.minor())),
+    ];
+    let mut printed_fields = fields.clone();
+    if version == HelmVersion::V4 {
+        printed_fields.insert(1, ("normalizedVersion", Value::string(printed.as_str())));
+    }
     Value::object(Struct {
         type_name: ["chartutil.KubeVersion", "common.KubeVersion"][version as usize],
-        fields: vec![
-            ("Version", Value::string(shown)),
-            ("Major", Value::string(kube.major())),
-            ("Minor", Value::string(kube.minor())),
-        ],
+        fields,
         methods: &METHODS,
         text: Some(printed),
+        printed: Some(printed_fields),
         ..Struct::default()
     })
 }
@@ -294,7 +300,7 @@ fn struct_field(args: &[Value], name: &str) -> Value {
 }
 
 /// A Go struct, or a pointer to one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Struct {
     type_name: &'static str,
     fields: Vec<(&'static str, Value)>,
@@ -302,8 +308,11 @@ struct Struct {
     embedded: Vec<(&'static str, Value)>,
     /// Under the names that JSON has for them, empty ones left out; the fields themselves where there is nothing here.
     json: Option<Vec<(&'static str, Value)>>,
+    /// What its pointer can do: a copy, which is what functions get, has neither methods nor text.
     methods: &'static [Method],
     text: Option<String>,
+    /// The fields of a copy, where fields that templates cannot reach are printed too.
+    printed: Option<Vec<(&'static str, Value)>>,
 }
 
 impl Object for Struct {
@@ -329,6 +338,17 @@ impl Object for Struct {
 
     fn text(&self) -> Option<String> {
         self.text.clone()
+    }
+
+    fn copied(&self) -> Option<Value> {
+        self.text.as_ref()?;
+        let fields = self.printed.as_ref().unwrap_or(&self.fields).clone();
+        Some(Value::object(Self {
+            type_name: self.type_name,
+            fields,
+            json: self.printed.is_some().then(|| self.fields.clone()),
+            ..Self::default()
+        }))
     }
 
     fn json(&self) -> Option<Value> {

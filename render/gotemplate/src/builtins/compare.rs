@@ -52,7 +52,38 @@ pub(super) fn eq(first: &Slot, others: &[Slot]) -> Result<bool, FuncError> {
     Ok(false)
 }
 
+/// The basic value under a defined type, for comparison.
+fn underlying(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(object) => object.underlying(),
+        _ => None,
+    }
+}
+
+/// A comparison of what two values are underneath, if either is of a defined type.
+fn compare_underlying<T>(
+    left: &Value,
+    right: &Value,
+    compare: impl FnOnce(&Value, &Value) -> Result<T, FuncError>,
+) -> Option<Result<T, FuncError>> {
+    let (inner_left, inner_right) = (underlying(left), underlying(right));
+    if inner_left.is_none() && inner_right.is_none() {
+        return None;
+    }
+    let (inner_left, inner_right) = (
+        inner_left.as_ref().unwrap_or(left),
+        inner_right.as_ref().unwrap_or(right),
+    );
+    if basic(inner_left) != basic(inner_right) && !left.is_nil() && !right.is_nil() {
+        return Some(Err(incompatible(left, right)));
+    }
+    Some(compare(inner_left, inner_right))
+}
+
 fn equal(left: &Value, right: &Value) -> Result<bool, FuncError> {
+    if let Some(result) = compare_underlying(left, right, equal) {
+        return result;
+    }
     Ok(match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => left == right,
         (Value::Int(_, left), Value::Int(_, right)) => left == right,
@@ -110,8 +141,14 @@ fn shown(value: &Value, verb: &str) -> String {
 }
 
 pub(super) fn lt(left: &Slot, right: &Slot) -> Result<bool, FuncError> {
-    let (left, right) = (&left.value, &right.value);
+    less(&left.value, &right.value)
+}
+
+fn less(left: &Value, right: &Value) -> Result<bool, FuncError> {
     const INVALID: &str = "invalid type for comparison";
+    if let Some(result) = compare_underlying(left, right, less) {
+        return result;
+    }
     if basic(left) == Basic::Invalid || basic(right) == Basic::Invalid {
         return Err(INVALID.into());
     }

@@ -50,7 +50,7 @@ pub(super) fn index(args: &[Slot]) -> Result<Slot, FuncError> {
                 };
                 Slot::typed(map.get(key).unwrap_or_else(|| Value::zero(elem)), elem)
             }
-            other => return Err(format!("can't index item of type {}", other.type_name()).into()),
+            other => return Err(format!("can't index item of type {}", pointee(other)).into()),
         };
     }
     Ok(item)
@@ -88,7 +88,7 @@ pub(super) fn slice(args: &[Slot]) -> Result<Slot, FuncError> {
         }
         Value::String(text) | Value::Bytes(text) => text.len(),
         Value::List(list) => list.len(),
-        other => return Err(format!("can't slice item of type {}", other.type_name()).into()),
+        other => return Err(format!("can't slice item of type {}", pointee(other)).into()),
     };
     let mut bounds = [0, len, len];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
@@ -113,6 +113,12 @@ pub(super) fn slice(args: &[Slot]) -> Result<Slot, FuncError> {
     }))
 }
 
+/// The type of a value, or of what it points to.
+fn pointee(value: &Value) -> String {
+    let name = value.type_name();
+    name.strip_prefix('*').map(str::to_owned).unwrap_or(name)
+}
+
 pub(super) fn len(item: &Slot) -> Result<Slot, FuncError> {
     let len = match &item.value {
         Value::Nil if item.interface => return Err("len of nil pointer".into()),
@@ -120,7 +126,7 @@ pub(super) fn len(item: &Slot) -> Result<Slot, FuncError> {
         Value::String(text) | Value::Bytes(text) => text.len(),
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        other => return Err(format!("len of type {}", other.type_name()).into()),
+        other => return Err(format!("len of type {}", pointee(other)).into()),
     };
     Ok(Slot::concrete(Value::int(
         i64::try_from(len).unwrap_or(i64::MAX),

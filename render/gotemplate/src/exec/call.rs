@@ -41,6 +41,13 @@ impl<'t> State<'_, '_, 't> {
             let ty = function.param(values.len()).unwrap_or(Type::Any);
             values.push(self.validate(last, ty)?);
         }
+        for slot in &mut values {
+            if let Value::Object(object) = &slot.value
+                && let Some(copy) = object.copied()
+            {
+                slot.value = copy;
+            }
+        }
         let result = match function.body {
             Body::Native(native) => self.call_native(native, function.result, receiver, values),
             Body::Builtin(Builtin::Call) => self.call_value(&callee, &values),

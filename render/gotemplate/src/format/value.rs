@@ -247,6 +247,9 @@ impl Printer {
         {
             return self.string(value, text.as_bytes(), verb);
         }
+        if let Some(Value::Int(_, number)) = object.underlying() {
+            return self.integer(value, number.unsigned_abs(), number < 0, verb);
+        }
         let mut name = object.type_name();
         if value.kind() == Kind::Ptr {
             if !top {

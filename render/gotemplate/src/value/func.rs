@@ -236,6 +236,17 @@ pub trait Object: fmt::Debug + Any {
         None
     }
 
+    /// The basic value that it is underneath, where Go's type is a defined one, as `time.Duration` is an `int64`: what comparisons, truth
+    /// and the verbs of numbers see.
+    fn underlying(&self) -> Option<Value> {
+        None
+    }
+
+    /// What a function gets of it, where that is less: Go copies a struct, and a copy lacks the methods of the pointer to it.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+
     /// What JSON makes of it: a value without objects. `None` means that its fields are written as they are.
     fn json(&self) -> Option<Value> {
         None

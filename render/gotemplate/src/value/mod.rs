@@ -140,7 +140,9 @@ impl Value {
             Self::Bytes(_) | Self::List(_) => Kind::Slice,
             Self::Map(_) => Kind::Map,
             Self::Object(object) if object.type_name().starts_with('*') => Kind::Ptr,
-            Self::Object(_) => Kind::Struct,
+            Self::Object(object) => object
+                .underlying()
+                .map_or(Kind::Struct, |value| value.kind()),
             Self::Func(_) => Kind::Func,
         }
     }
@@ -176,7 +178,8 @@ impl Value {
             Self::String(text) | Self::Bytes(text) => !text.is_empty(),
             Self::List(list) => !list.is_empty(),
             Self::Map(map) => !map.is_empty(),
-            Self::Object(_) | Self::Func(_) => true,
+            Self::Object(object) => object.underlying().is_none_or(|value| value.truth()),
+            Self::Func(_) => true,
         }
     }
 

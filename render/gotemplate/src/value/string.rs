@@ -39,7 +39,10 @@ impl Str {
     pub fn to_str(&self) -> Cow<'_, str> {
         match &self.0 {
             Repr::Static(text) => Cow::Borrowed(text),
-            Repr::Shared(bytes) => String::from_utf8_lossy(bytes),
+            Repr::Shared(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => Cow::Owned(replaced(bytes)),
+            },
         }
     }
 
@@ -54,6 +57,16 @@ impl Str {
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
+}
+
+/// Each byte that belongs to no character becomes a replacement character, as Go has it; Rust takes several together.
+fn replaced(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    out
 }
 
 impl Default for Str {

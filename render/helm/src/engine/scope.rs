@@ -101,6 +101,7 @@ fn collect(
     ]
     .into_iter()
     .collect();
+    let scope = scope.named(&objects::VALUES[top.version as usize]);
     for &child in work.dependencies(chart) {
         let name = work.name(child);
         let values = match table(&scope, &format!("Values.{name}")) {
@@ -108,7 +109,7 @@ fn collect(
             None => objects::values_map(top.version),
         };
         let inner = collect(work, child, values, top, found);
-        subcharts.insert(name, Value::Map(inner));
+        subcharts.insert(name, Value::Map(inner.unnamed()));
     }
     let parent = work.full_path(chart);
     let inner = work.inner(chart);

@@ -124,7 +124,11 @@ pub(super) fn pascal(text: &str) -> String {
     let mut rest = text.chars();
     let mut out = String::with_capacity(text.len());
     let mut current = loop {
-        let Some(rune) = rest.next() else { return out };
+        let Some(rune) = rest.next() else {
+            // Where there is nothing else, the library writes the last connector twice.
+            out.extend(text.chars().next_back());
+            return out;
+        };
         if !is_connector(rune) {
             break rune;
         }

@@ -130,8 +130,12 @@ impl Object for Duration {
         Some(show(self.0))
     }
 
-    fn json(&self) -> Option<Value> {
+    fn underlying(&self) -> Option<Value> {
         Some(Value::int64(self.0))
+    }
+
+    fn json(&self) -> Option<Value> {
+        self.underlying()
     }
 
     fn equals(&self, other: &dyn Object) -> bool {
@@ -227,10 +231,23 @@ fn fraction(number: u64, unit: u64) -> String {
     format!("{}.{}", number / unit, decimals.trim_end_matches('0'))
 }
 
+/// A text as the package `time` shows it in errors: what is no printable ASCII byte by byte.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..0x80 => out.push(char::from(byte)),
+            _ => out.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// `time.ParseDuration`. The error is Go's.
 pub(super) fn parse(text: &str) -> std::result::Result<i64, String> {
-    let quoted = || String::from_utf8_lossy(&capstan_gotemplate::strconv::quote(text)).into_owned();
-    let invalid = || format!("time: invalid duration {}", quoted());
+    let invalid = || format!("time: invalid duration {}", quoted(text));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -265,7 +282,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<i64, String> {
             .unwrap_or(tail.len());
         let (name, tail) = tail.split_at(unit_end);
         let unit = match name {
-            "" => return Err(format!("time: missing unit in duration {}", quoted())),
+            "" => return Err(format!("time: missing unit in duration {}", quoted(text))),
             "ns" => 1,
             "us" | "µs" | "μs" => MICROSECOND,
             "ms" => MILLISECOND,
@@ -277,7 +294,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<i64, String> {
                 return Err(format!(
                     "time: unknown unit {} in duration {}",
                     String::from_utf8_lossy(&other),
-                    quoted()
+                    quoted(text)
                 ));
             }
         };

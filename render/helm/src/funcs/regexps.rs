@@ -1,5 +1,8 @@
 //! Regular expressions with Go's syntax. Without `must` a bad pattern fails the template too, except in `regexMatch`.
 
+use std::borrow::Cow;
+
+use capstan_gotemplate::strconv::{is_digit, is_letter};
 use capstan_gotemplate::{Ctx, Function, List, Str, Type, Value};
 use regex::{NoExpand, Regex};
 
@@ -114,10 +117,37 @@ fn replace(ctx: &mut Ctx<'_>, regex: &Regex, args: &[Value], expand: bool) -> Re
         ctx.charge_values(matches.saturating_mul(growth as u64))?;
     }
     if expand {
-        give(regex.replace_all(&text, replacement.as_ref()))
+        give(regex.replace_all(&text, expandable(&replacement).as_ref()))
     } else {
         give(regex.replace_all(&text, NoExpand(&replacement)))
     }
+}
+
+/// The replacement for the other engine: to Go a name after `$` is any letters, so that one with other than ASCII letters names no group,
+/// and gives nothing.
+fn expandable(replacement: &str) -> Cow<'_, str> {
+    if replacement.is_ascii() {
+        return replacement.into();
+    }
+    let is_word = |c: char| c == '_' || is_letter(c) || is_digit(c);
+    let mut out = String::new();
+    let mut rest = replacement;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let name_end = after.find(|c| !is_word(c)).unwrap_or(after.len());
+        let (name, behind) = after.split_at(name_end);
+        if let Some(doubled) = after.strip_prefix('$') {
+            out.push_str("$$");
+            rest = doubled;
+        } else if name.is_ascii() {
+            out.push('$');
+            rest = after;
+        } else {
+            rest = behind;
+        }
+    }
+    out.push_str(rest);
+    out.into()
 }
 
 fn split(regex: &Regex, args: &[Value]) -> Value {

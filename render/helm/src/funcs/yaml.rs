@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use capstan_gotemplate::{Ctx, Function, LimitError, List, Map, Str, Type, Value};
+use capstan_gotemplate::{Ctx, Function, LimitError, Map, Str, Type, Value};
 use capstan_goyaml::{Build, EmitOptions, Marshal, Text, ValueWriter};
 
 use super::json::error_map;
@@ -135,8 +135,8 @@ fn from_yaml(ctx: &mut Ctx<'_>, args: &[Value]) -> Result {
     Ok(
         match capstan_goyaml::unmarshal_object(bytes(args, 0), &mut ValueBuilder) {
             Ok(Some(value)) => value,
-            // Nothing, or null, sets Go's map to nil.
-            Ok(None) => Map::nil(Type::MAP).into(),
+            // Null leaves Go's map as it was, empty.
+            Ok(None) => Map::new().into(),
             Err(error) => error_map(&error.to_string()),
         },
     )
@@ -147,7 +147,7 @@ fn from_yaml_array(ctx: &mut Ctx<'_>, args: &[Value]) -> Result {
     charge(ctx, bytes(args, 0))?;
     match capstan_goyaml::unmarshal_array(bytes(args, 0), &mut ValueBuilder) {
         Ok(Some(value)) => Ok(value),
-        Ok(None) => Ok(List::nil(Type::LIST).into()),
+        Ok(None) => list(Vec::new()),
         Err(error) => list(vec![error.to_string().into()]),
     }
 }

@@ -140,11 +140,14 @@ impl<'a> Cursor<'a> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(RegexpError::new(INVALID_RANGE, self.since(from)));
         }
-        let _ = write!(
-            self.out,
+        let class = format!(
             r"\{}{{{name}}}",
             if upper != caret { 'P' } else { 'p' }
         );
+        if regex::Regex::new(&class).is_err() {
+            return Err(RegexpError::new(INVALID_RANGE, self.since(from)));
+        }
+        self.out.push_str(&class);
         Ok(())
     }
 

@@ -24,6 +24,7 @@ pub fn translate(pattern: &str) -> Result<String, RegexpError> {
         pattern,
         depth: 0,
         last: Last::Nothing,
+        names: Vec::new(),
     }
     .run()
 }
@@ -41,6 +42,8 @@ struct Translator<'a> {
     pattern: &'a str,
     depth: usize,
     last: Last,
+    /// Names of groups so far.
+    names: Vec<&'a str>,
 }
 
 impl<'a> Translator<'a> {
@@ -193,6 +196,12 @@ impl<'a> Translator<'a> {
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 return Err(RegexpError::new(INVALID_NAMED, self.cursor.since(from)));
             }
+            // Go lets several groups have one name; the first one keeps it here.
+            if self.names.contains(&name) {
+                self.cursor.out.push('(');
+                return Ok(());
+            }
+            self.names.push(name);
             // The other engine wants names that do not start with a digit; such names can only be used through templates of `Expand`.
             let prefix = if name.starts_with(|c: char| c.is_ascii_digit()) {
                 "_"

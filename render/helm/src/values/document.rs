@@ -63,6 +63,10 @@ fn documents(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
         current.extend_from_slice(line);
     }
     if !current.is_empty() {
+        // Go's reader gives every line with a line break, the last one too, which errors at the end of a text count.
+        if !current.ends_with(b"\n") {
+            current.push(b'\n');
+        }
         documents.push(current);
     }
     Ok(documents)

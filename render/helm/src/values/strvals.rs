@@ -250,7 +250,8 @@ impl<'a, 'r> Parser<'a, 'r> {
         let (text, stop) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
             return Err(Stop::Error(format!(
-                "unexpected data at end of array index: {text:?}"
+                "unexpected data at end of array index: {}",
+                quoted_runes(&text)
             )));
         }
         match stop {
@@ -283,6 +284,19 @@ impl<'a, 'r> Parser<'a, 'r> {
             }
         }
     }
+}
+
+/// A slice of runes as Go's `%q` shows it.
+fn quoted_runes(text: &str) -> String {
+    let runes = text
+        .chars()
+        .map(|rune| Value::int(i64::from(u32::from(rune))))
+        .collect();
+    let shown = capstan_gotemplate::format::sprintf("%q", &[Value::list(runes)], usize::MAX);
+    shown.map_or_else(
+        |_| format!("{text:?}"),
+        |shown| String::from_utf8_lossy(&shown).into_owned(),
+    )
 }
 
 /// An empty name sets nothing.

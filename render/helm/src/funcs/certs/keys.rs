@@ -5,11 +5,11 @@ use p256::SecretKey as P256Key;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::pkcs1v15::SigningKey as RsaSigner;
-use rsa::rand_core::{CryptoRng, Error as RandError, RngCore};
 use rsa::signature::{SignatureEncoding, Signer};
-use rsa::{RsaPrivateKey, traits::PublicKeyParts};
+use rsa::{BigUint, RsaPrivateKey, traits::PublicKeyParts};
 use sha2::Sha256;
 
+use super::primes::derive_prime;
 use super::{der, pem};
 use crate::context::Derived;
 
@@ -27,39 +27,16 @@ const P256_OID: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const SHA256_ECDSA_OID: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 const ED25519_OID: &[u8] = &[0x2b, 0x65, 0x70];
 
-/// Derived bytes where the library wants a random source.
-struct Source(Derived);
-
-impl RngCore for Source {
-    fn next_u32(&mut self) -> u32 {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        u32::from_be_bytes(bytes)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_be_bytes(bytes)
-    }
-
-    fn fill_bytes(&mut self, out: &mut [u8]) {
-        self.0.fill(out);
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), RandError> {
-        self.0.fill(out);
-        Ok(())
-    }
-}
-
-impl CryptoRng for Source {}
+/// The public exponent, as Go chooses it.
+const EXPONENT: u32 = 65_537;
 
 impl PrivateKey {
-    pub(super) fn derive_rsa(derived: Derived, bits: usize) -> Result<Self, String> {
-        let key =
-            RsaPrivateKey::new(&mut Source(derived), bits).map_err(|error| error.to_string())?;
-        Ok(Self::Rsa(Box::new(key)))
+    pub(super) fn derive_rsa(mut derived: Derived, bits: usize) -> Result<Self, String> {
+        let mut prime =
+            || BigUint::from_bytes_be(&derive_prime(&mut derived, bits / 2, EXPONENT));
+        let (p, q) = (prime(), prime());
+        let key = RsaPrivateKey::from_p_q(p, q, EXPONENT.into());
+        Ok(Self::Rsa(Box::new(key.map_err(|error| error.to_string())?)))
     }
 
     pub(super) fn derive_p256(mut derived: Derived) -> Self {

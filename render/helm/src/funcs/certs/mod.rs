@@ -6,6 +6,7 @@
 mod der;
 mod keys;
 mod pem;
+mod primes;
 mod x509;
 
 use std::any::Any;

@@ -414,8 +414,12 @@ impl Object for Named {
         Some(self.name.to_owned())
     }
 
-    fn json(&self) -> Option<Value> {
+    fn underlying(&self) -> Option<Value> {
         Some(Value::int(self.number))
+    }
+
+    fn json(&self) -> Option<Value> {
+        self.underlying()
     }
 
     fn equals(&self, other: &dyn Object) -> bool {

@@ -1,6 +1,6 @@
 //! Reading dates with Go's layouts.
 
-use capstan_gotemplate::strconv::quote;
+use crate::funcs::duration::quoted;
 
 use super::civil::{Civil, days_in, month_name, weekday_name};
 use super::layout::{Element, OffsetShape, next_element};
@@ -33,9 +33,6 @@ pub(super) fn parse(layout: &str, text: &str) -> Result<GoTime, String> {
         .map_err(|message| complaint(text, message))
 }
 
-fn quoted(text: &str) -> String {
-    String::from_utf8_lossy(&quote(text)).into_owned()
-}
 
 fn complaint(text: &str, message: &str) -> String {
     format!("parsing time {}{message}", quoted(text))
