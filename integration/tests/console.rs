@@ -58,6 +58,7 @@ async fn agent(folder: &Path, hub: &RunningHub, cluster: &Cluster) {
         namespace: "capstan-system".to_owned(),
         identity_secret: None,
         listen: None,
+        otlp_endpoint: None,
     };
     tokio::spawn(capstan_agent::run(config, std::future::pending()));
 }

@@ -140,10 +140,7 @@ impl<'a> Cursor<'a> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(RegexpError::new(INVALID_RANGE, self.since(from)));
         }
-        let class = format!(
-            r"\{}{{{name}}}",
-            if upper != caret { 'P' } else { 'p' }
-        );
+        let class = format!(r"\{}{{{name}}}", if upper != caret { 'P' } else { 'p' });
         if regex::Regex::new(&class).is_err() {
             return Err(RegexpError::new(INVALID_RANGE, self.since(from)));
         }

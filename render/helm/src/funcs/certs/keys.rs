@@ -32,8 +32,7 @@ const EXPONENT: u32 = 65_537;
 
 impl PrivateKey {
     pub(super) fn derive_rsa(mut derived: Derived, bits: usize) -> Result<Self, String> {
-        let mut prime =
-            || BigUint::from_bytes_be(&derive_prime(&mut derived, bits / 2, EXPONENT));
+        let mut prime = || BigUint::from_bytes_be(&derive_prime(&mut derived, bits / 2, EXPONENT));
         let (p, q) = (prime(), prime());
         let key = RsaPrivateKey::from_p_q(p, q, EXPONENT.into());
         Ok(Self::Rsa(Box::new(key.map_err(|error| error.to_string())?)))

@@ -49,7 +49,9 @@ fn word(derived: &mut Derived) -> u64 {
 }
 
 fn top_bits_are_set(limbs: &[u64]) -> bool {
-    limbs.last().is_some_and(|last| last >> (LIMB_BITS - 2) == 3)
+    limbs
+        .last()
+        .is_some_and(|last| last >> (LIMB_BITS - 2) == 3)
 }
 
 /// The odd primes below the limit.
@@ -74,18 +76,28 @@ fn survivors(start: &[u64], primes: &[u32]) -> Vec<u64> {
     for &prime in primes {
         // The number at place i is start + 2i; the first multiple is where 2i is what the remainder lacks.
         let lacks = (prime - remainder(start, prime)) % prime;
-        let first = if lacks.is_multiple_of(2) { lacks / 2 } else { (lacks + prime) / 2 };
+        let first = if lacks.is_multiple_of(2) {
+            lacks / 2
+        } else {
+            (lacks + prime) / 2
+        };
         for place in (first as usize..WINDOW).step_by(prime as usize) {
             composite[place] = true;
         }
     }
-    let places = composite.iter().enumerate().filter(|(_, composite)| !**composite);
+    let places = composite
+        .iter()
+        .enumerate()
+        .filter(|(_, composite)| !**composite);
     places.map(|(place, _)| 2 * place as u64).collect()
 }
 
 fn remainder(limbs: &[u64], divisor: u32) -> u32 {
     let divisor = u64::from(divisor);
-    let halves = limbs.iter().rev().flat_map(|limb| [limb >> 32, limb & 0xffff_ffff]);
+    let halves = limbs
+        .iter()
+        .rev()
+        .flat_map(|limb| [limb >> 32, limb & 0xffff_ffff]);
     let rest = halves.fold(0, |rest, half| ((rest << 32) | half) % divisor);
     u32::try_from(rest).expect("a remainder is below its divisor, which has 32 bits")
 }
@@ -102,7 +114,11 @@ fn add(limbs: &[u64], small: u64) -> Vec<u64> {
 }
 
 fn to_bytes(limbs: &[u64]) -> Vec<u8> {
-    limbs.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect()
+    limbs
+        .iter()
+        .rev()
+        .flat_map(|limb| limb.to_be_bytes())
+        .collect()
 }
 
 /// Miller and Rabin's test with bases drawn for it.
@@ -120,7 +136,10 @@ fn is_prime(number: &[u64], derived: &mut Derived) -> bool {
 
 fn trailing_zeros(limbs: &[u64]) -> usize {
     let zeros = limbs.iter().take_while(|limb| **limb == 0).count();
-    zeros * LIMB_BITS + limbs.get(zeros).map_or(0, |limb| limb.trailing_zeros() as usize)
+    zeros * LIMB_BITS
+        + limbs
+            .get(zeros)
+            .map_or(0, |limb| limb.trailing_zeros() as usize)
 }
 
 fn shift_right(limbs: &[u64], by: usize) -> Vec<u64> {
@@ -128,7 +147,11 @@ fn shift_right(limbs: &[u64], by: usize) -> Vec<u64> {
     let at = |index: usize| limbs.get(index).copied().unwrap_or(0);
     let shifted = (0..limbs.len()).map(|index| {
         let low = at(index + whole) >> rest;
-        if rest == 0 { low } else { low | (at(index + whole + 1) << (LIMB_BITS - rest)) }
+        if rest == 0 {
+            low
+        } else {
+            low | (at(index + whole + 1) << (LIMB_BITS - rest))
+        }
     });
     shifted.collect()
 }
@@ -152,7 +175,12 @@ impl<'n> Montgomery<'n> {
         let zero = vec![0; modulus.len()];
         let (one, _) = subtract(&zero, modulus);
         let (minus_one, _) = subtract(modulus, &one);
-        Self { modulus, inverse: inverse.wrapping_neg(), one, minus_one }
+        Self {
+            modulus,
+            inverse: inverse.wrapping_neg(),
+            one,
+            minus_one,
+        }
     }
 
     /// The product of two numbers in this form.
@@ -167,7 +195,11 @@ impl<'n> Montgomery<'n> {
             sum[length + 1] = 0;
         }
         let (reduced, borrowed) = subtract(&sum[..length], self.modulus);
-        if sum[length] > 0 || !borrowed { reduced } else { sum[..length].to_vec() }
+        if sum[length] > 0 || !borrowed {
+            reduced
+        } else {
+            sum[..length].to_vec()
+        }
     }
 
     /// What a base says: of a composite number three in four say that it is one. The base is taken as it is, already in this form.
@@ -242,8 +274,13 @@ mod tests {
     use crate::context::{HelmVersion, Now, RenderContext, Secret};
 
     fn derived(call: &str) -> Derived {
-        let mut context =
-            RenderContext::new(HelmVersion::V4, "r", "ns", Now::default(), Secret::new([3; 32]));
+        let mut context = RenderContext::new(
+            HelmVersion::V4,
+            "r",
+            "ns",
+            Now::default(),
+            Secret::new([3; 32]),
+        );
         context.derive("prime", call)
     }
 
@@ -251,12 +288,25 @@ mod tests {
     #[test]
     fn primes_are_known_from_other_numbers() {
         let mut bases = derived("bases");
-        for (low, prime) in [(59, true), (83, true), (57, false), (61, false), (63, false)] {
-            assert_eq!(is_prime(&[u64::MAX - low + 1], &mut bases), prime, "2^64 - {low}");
+        for (low, prime) in [
+            (59, true),
+            (83, true),
+            (57, false),
+            (61, false),
+            (63, false),
+        ] {
+            assert_eq!(
+                is_prime(&[u64::MAX - low + 1], &mut bases),
+                prime,
+                "2^64 - {low}"
+            );
         }
         // (2^64 - 59)(2^64 - 83): no small factors, and no prime.
         let product = u128::from(u64::MAX - 58) * u128::from(u64::MAX - 82);
-        assert!(!is_prime(&[product as u64, (product >> 64) as u64], &mut bases));
+        assert!(!is_prime(
+            &[product as u64, (product >> 64) as u64],
+            &mut bases
+        ));
         // 2^128 - 159 is prime.
         assert!(is_prime(&[u64::MAX - 158, u64::MAX], &mut bases));
     }
@@ -273,7 +323,10 @@ mod tests {
             let prime = BigUint::from_bytes_be(&bytes);
             let less_one = &prime - 1_u32;
             for base in [2_u32, 3, 5] {
-                assert_eq!(BigUint::from(base).modpow(&less_one, &prime), BigUint::from(1_u32));
+                assert_eq!(
+                    BigUint::from(base).modpow(&less_one, &prime),
+                    BigUint::from(1_u32)
+                );
             }
         }
     }

@@ -33,7 +33,6 @@ pub(super) fn parse(layout: &str, text: &str) -> Result<GoTime, String> {
         .map_err(|message| complaint(text, message))
 }
 
-
 fn complaint(text: &str, message: &str) -> String {
     format!("parsing time {}{message}", quoted(text))
 }
