@@ -46,7 +46,7 @@ enum Command {
     Hub(Box<capstan_hub::Args>),
     /// An agent as a process of its own.
     #[command(hide = true)]
-    Agent(capstan_agent::Args),
+    Agent(Box<capstan_agent::Args>),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -74,9 +74,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Bench { name, dir, json } => bench::main(&name, dir.as_deref(), json),
         Command::Tools => build_tools(),
         Command::Hub(args) => process(async { Ok(capstan_hub::run(args.into_config()?).await?) }),
-        Command::Agent(args) => {
-            process(capstan_agent::run(args.into(), capstan_agent::terminated()))
-        }
+        Command::Agent(args) => process(capstan_agent::run(
+            (*args).into(),
+            capstan_agent::terminated(),
+        )),
     }
 }
 

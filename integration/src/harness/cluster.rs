@@ -54,15 +54,7 @@ impl Cluster {
     ) -> anyhow::Result<Vec<Self>> {
         match kind {
             ClusterKind::Sim => {
-                let started = names.iter().map(async |name| {
-                    let options = SimOptions {
-                        name: (*name).to_owned(),
-                        ..SimOptions::default()
-                    };
-                    let sim = SimCluster::start(options)?;
-                    let kubeconfig = sim.kubeconfig();
-                    Self::new(name, folder, &kubeconfig, Some(sim), None).await
-                });
+                let started = names.iter().map(|name| Self::simulated(name, folder));
                 try_join_all(started).await
             }
             ClusterKind::Local | ClusterKind::Durable => {
@@ -78,6 +70,20 @@ impl Cluster {
                 try_join_all(wrapped).await
             }
         }
+    }
+
+    /// Starts one simulated cluster.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn simulated(name: &str, folder: &Path) -> anyhow::Result<Self> {
+        let options = SimOptions {
+            name: name.to_owned(),
+            ..SimOptions::default()
+        };
+        let sim = SimCluster::start(options)?;
+        let kubeconfig = sim.kubeconfig();
+        Self::new(name, folder, &kubeconfig, Some(sim), None).await
     }
 
     async fn new(

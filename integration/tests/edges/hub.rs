@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use capstan_integration::harness::{Api, Cluster, ClusterKind, Process, wait_for};
+use capstan_integration::harness::{Api, Cluster, Process, wait_for};
 use serde_json::{Value, json};
 
 /// A hub as a process.
@@ -84,7 +84,7 @@ impl Hub {
         name: &str,
         more: &[String],
     ) -> anyhow::Result<(Cluster, Process)> {
-        let cluster = Cluster::start(ClusterKind::Sim, name, folder).await?;
+        let cluster = Cluster::simulated(name, folder).await?;
         let added = self.api.post("/clusters", &json!({"name": name})).await?;
         let token = folder.join(format!("{name}.token"));
         std::fs::write(&token, added["token"].as_str().unwrap_or_default())?;

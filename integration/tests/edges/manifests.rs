@@ -1,6 +1,6 @@
 //! What people apply: the manifests of `deploy/`, and what `capstan cluster add` prints.
 
-use capstan_integration::harness::{Cluster, ClusterKind};
+use capstan_integration::harness::Cluster;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
@@ -55,9 +55,7 @@ async fn apply(cluster: &Cluster, object: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hubs_manifests_are_accepted_and_its_configuration_is_one() {
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(ClusterKind::Sim, "hub", folder.path())
-        .await
-        .unwrap();
+    let cluster = Cluster::simulated("hub", folder.path()).await.unwrap();
     let objects = documents(HUB);
     for object in &objects {
         apply(&cluster, object).await;
@@ -100,9 +98,7 @@ async fn what_cluster_add_prints_can_be_applied_and_fits_the_agent() {
         .post("/clusters", &json!({"name": "dev"}))
         .await
         .unwrap();
-    let cluster = Cluster::start(ClusterKind::Sim, "dev", folder.path())
-        .await
-        .unwrap();
+    let cluster = Cluster::simulated("dev", folder.path()).await.unwrap();
     let objects = documents(added["manifest"].as_str().unwrap());
     for object in &objects {
         apply(&cluster, object).await;
