@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")"
 .ci/install-tools
 if command -v go >/dev/null 2>&1 || [ -n "${CAPSTAN_REQUIRE_TOOLS:-}" ]; then
-    cargo run --quiet --package capstan-integration -- tools
+    # The program that builds them is built with the tests, so that nothing is compiled twice.
+    cargo test --quiet --workspace --no-run
+    "${CARGO_TARGET_DIR:-target}/debug/capstan-integration" tools
     export CAPSTAN_REQUIRE_TOOLS=1
 fi
 exec cargo test --workspace --no-fail-fast "$@"
