@@ -84,6 +84,9 @@ pub enum Error {
         /// Its type.
         chart_type: String,
     },
+    /// Helm 4 takes charts of `apiVersion` v1 and v2 only, Helm 3 whatever it says.
+    #[error("{}", if .0 == "v3" { "invalid chart apiVersion" } else { "unsupported chart version" })]
+    ApiVersion(String),
     /// Declared dependencies are not there.
     #[error("{}: found in Chart.yaml, but missing in charts/ directory: {}", missing_dependencies(*.version), .names.join(", "))]
     MissingDependencies {

@@ -1,6 +1,11 @@
 //! The functions that need the engine itself: `include`, `tpl`, `required`, `fail` and `lookup`.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use capstan_gotemplate::{Ctx, FuncError, Function, Map, Str, Type, Value};
+
+use regex::bytes::Regex;
 
 use crate::context::{self, Lookup};
 
@@ -11,7 +16,8 @@ pub(crate) const WARN_END: &str = "HELM_ERR_END";
 /// The name of the set that all templates of a release are in; texts of `tpl` go by it.
 pub(crate) const SET_NAME: &str = "gotpl";
 /// What Go prints for a value that is not there; Helm takes it out of what templates give.
-pub(crate) const NO_VALUE: &str = "<no value>";
+static NO_VALUES: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("<no value>").expect("the pattern is fixed"));
 
 /// All of them.
 pub(crate) fn functions() -> [Function; 5] {
@@ -98,24 +104,10 @@ fn tpl(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Value, FuncError> {
 
 /// The text without `<no value>`, literal ones included.
 pub(crate) fn without_no_value(text: Str) -> Str {
-    let bytes = text.as_bytes();
-    if !bytes
-        .windows(NO_VALUE.len())
-        .any(|window| window == NO_VALUE.as_bytes())
-    {
-        return text;
+    match NO_VALUES.replace_all(text.as_bytes(), &b""[..]) {
+        Cow::Borrowed(_) => text.clone(),
+        Cow::Owned(without) => Str::from(without),
     }
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(at) = rest
-        .windows(NO_VALUE.len())
-        .position(|window| window == NO_VALUE.as_bytes())
-    {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at + NO_VALUE.len()..];
-    }
-    out.extend_from_slice(rest);
-    Str::from(out)
 }
 
 /// Only nil and the empty string are missing; 0 and false are there.

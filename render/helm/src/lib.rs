@@ -46,6 +46,7 @@ mod error;
 mod facts;
 pub mod funcs;
 mod functions;
+mod head;
 mod inputs;
 mod manifest;
 mod objects;

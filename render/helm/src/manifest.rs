@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use capstan_goyaml::{JsonBuilder, unmarshal};
 use regex::Regex;
-use serde_json::Value;
 
 use crate::HelmVersion;
-use crate::chart::{Fields, mismatch};
 use crate::error::Error;
+use crate::head::HeadCache;
 
 /// One object of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,10 +134,12 @@ fn place(kind: &str, version: HelmVersion) -> (usize, &str) {
     }
 }
 
-/// Splits files into objects, hooks apart from the others, both in the order of installation. `sensitive` says which files are.
+/// Splits files into objects, hooks apart from the others, both in the order of installation. `heads` are those of earlier renders;
+/// `sensitive` says which files are.
 pub(crate) fn sort(
     files: &BTreeMap<String, String>,
     version: HelmVersion,
+    heads: &HeadCache,
     sensitive: impl Fn(&str) -> bool,
 ) -> Result<(Vec<Hook>, Vec<Manifest>), Error> {
     let mut hooks = Vec::new();
@@ -150,10 +150,12 @@ pub(crate) fn sort(
             continue;
         }
         for text in split(content, version) {
-            let head = Head::parse(&text, version).map_err(|reason| Error::Manifest {
-                path: path.clone(),
-                reason,
-            })?;
+            let head = heads
+                .head(&text, version)
+                .map_err(|reason| Error::Manifest {
+                    path: path.clone(),
+                    reason,
+                })?;
             let manifest = Manifest {
                 source: path.clone(),
                 sensitive: head.kind == "Secret" || sensitive(path),
@@ -243,59 +245,6 @@ pub(crate) fn split(content: &str, version: HelmVersion) -> Vec<String> {
     }
 }
 
-/// The part of an object that Helm reads.
-#[derive(Default)]
-struct Head {
-    api_version: String,
-    kind: String,
-    name: String,
-    annotations: BTreeMap<String, String>,
-}
-
-impl Head {
-    fn parse(text: &str, version: HelmVersion) -> Result<Self, String> {
-        let package = match version {
-            HelmVersion::V3 => "releaseutil",
-            HelmVersion::V4 => "util",
-        };
-        let go_type = format!("{package}.SimpleHead");
-        let root =
-            unmarshal(text.as_bytes(), &mut JsonBuilder).map_err(|error| error.to_string())?;
-        let mut head = Self::default();
-        let object = match &root {
-            Value::Object(object) => object,
-            Value::Null => return Ok(head),
-            other => return Err(whole_mismatch(other, &go_type)),
-        };
-        let fields = Fields {
-            object,
-            path: "SimpleHead.",
-        };
-        fields.text("apiVersion", &mut head.api_version)?;
-        fields.text("kind", &mut head.kind)?;
-        match fields.get("metadata") {
-            None => {}
-            Some(Value::Object(metadata)) => {
-                let fields = Fields {
-                    object: metadata,
-                    path: ".metadata.",
-                };
-                fields.text("name", &mut head.name)?;
-                head.annotations = fields.map("annotations")?.unwrap_or_default();
-            }
-            Some(other) => {
-                let go_type = "struct { Name string \"json:\\\"name\\\"\"; Annotations map[string]string \"json:\\\"annotations\\\"\" }";
-                return Err(mismatch(other, "SimpleHead.metadata", go_type));
-            }
-        }
-        Ok(head)
-    }
-}
-
-fn whole_mismatch(value: &Value, go_type: &str) -> String {
-    mismatch(value, "", go_type).replace("Go struct field  of type", "Go value of type")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,7 +279,7 @@ mod tests {
             .iter()
             .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
             .collect();
-        let (hooks, manifests) = sort(&files, version, |_| false).unwrap();
+        let (hooks, manifests) = sort(&files, version, &HeadCache::default(), |_| false).unwrap();
         (
             hooks.into_iter().map(|hook| hook.manifest.kind).collect(),
             manifests
@@ -391,7 +340,8 @@ mod tests {
             ("t.yaml".to_owned(), text("pre-install, Test-Success")),
             ("u.yaml".to_owned(), text("pre-install,made-up")),
         ]);
-        let (hooks, manifests) = sort(&files, HelmVersion::V4, |_| true).unwrap();
+        let (hooks, manifests) =
+            sort(&files, HelmVersion::V4, &HeadCache::default(), |_| true).unwrap();
         assert!(manifests.is_empty());
         let [hook] = hooks.as_slice() else {
             panic!("{hooks:?}")
@@ -405,36 +355,5 @@ mod tests {
             ["hook-succeeded", "before-hook-creation"]
         );
         assert!(hook.manifest.sensitive);
-    }
-
-    #[test]
-    fn heads_are_read_as_go_reads_them() {
-        let head = Head::parse(
-            "KIND: Pod\nmetadata:\n  name: 5\n  annotations: {a: true, b: 1.50, c: null}",
-            HelmVersion::V4,
-        )
-        .unwrap();
-        assert_eq!((head.kind.as_str(), head.name.as_str()), ("Pod", "5"));
-        assert_eq!(
-            head.annotations,
-            BTreeMap::from([
-                ("a".into(), "true".into()),
-                ("b".into(), "1.5".into()),
-                ("c".into(), String::new())
-            ])
-        );
-        let error = |text: &str| Head::parse(text, HelmVersion::V3).err().unwrap();
-        assert_eq!(
-            error("- a"),
-            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type releaseutil.SimpleHead"
-        );
-        assert_eq!(
-            error("metadata: {annotations: {a: {b: c}}}"),
-            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal object into Go struct field .metadata.annotations of type string"
-        );
-        assert_eq!(
-            error("a: [b"),
-            "error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']'"
-        );
     }
 }

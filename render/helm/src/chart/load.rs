@@ -113,6 +113,7 @@ fn build(files: &Files, depth: usize) -> Result<Chart, ChartError> {
         schema,
         dependencies,
         cache: TemplateCache::default(),
+        heads: crate::head::HeadCache::default(),
     })))
 }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use capstan_gotemplate::Str;
 
 use crate::HelmVersion;
+use crate::head::HeadCache;
 use crate::schema::{Schema, SchemaError};
 use crate::tree::Tree;
 
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     schema: Option<SchemaFile>,
     pub(crate) dependencies: Vec<Chart>,
     pub(crate) cache: TemplateCache,
+    pub(crate) heads: HeadCache,
 }
 
 /// `values.schema.json`, compiled when it is first needed.
@@ -81,6 +83,7 @@ impl Chart {
             schema,
             dependencies: inner.dependencies.iter().cloned().chain(charts).collect(),
             cache: TemplateCache::default(),
+            heads: HeadCache::default(),
         }))
     }
 

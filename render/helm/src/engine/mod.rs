@@ -63,7 +63,8 @@ pub fn render(chart: &Chart, values: &Values, input: &RenderInput) -> Result<Ren
         &format!("{}/templates/{NOTES}", release.work.name(ROOT)),
         input.sub_notes,
     );
-    let sorted = manifest::sort(&release.files, input.version, |path| {
+    let heads = &chart.inner().heads;
+    let sorted = manifest::sort(&release.files, input.version, heads, |path| {
         release.sensitive.contains(path)
     });
     (rendered.hooks, rendered.manifests) =
@@ -147,6 +148,10 @@ fn waiting(error: Error, wanted: &[Lookup], input: &RenderInput) -> Error {
 
 fn check(chart: &Chart, input: &RenderInput) -> Result<(), Error> {
     let metadata = chart.metadata();
+    let is_known = matches!(metadata.api_version.as_str(), "v1" | "v2");
+    if input.version == HelmVersion::V4 && !is_known {
+        return Err(Error::ApiVersion(metadata.api_version.clone()));
+    }
     if !matches!(metadata.chart_type.as_str(), "" | "application") {
         return Err(Error::NotInstallable {
             chart_type: metadata.chart_type.clone(),

@@ -1,6 +1,7 @@
 //! Regular expressions with Go's syntax. Without `must` a bad pattern fails the template too, except in `regexMatch`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use capstan_gotemplate::strconv::{is_digit, is_letter};
 use capstan_gotemplate::{Ctx, Function, List, Str, Type, Value};
@@ -25,34 +26,34 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::Bool(returned(args)?.is_match(&text(args, 1))))
     }),
     Function::new("regexFindAll", S2_INT, Type::STRINGS, |_, args| {
-        Ok(find_all(&panicking(args)?, args))
+        Ok(find_all(&*panicking(args)?, args))
     }),
     Function::new("mustRegexFindAll", S2_INT, Type::STRINGS, |_, args| {
-        Ok(find_all(&returned(args)?, args))
+        Ok(find_all(&*returned(args)?, args))
     }),
     Function::new("regexFind", S2, STRING, |_, args| {
-        find(&panicking(args)?, args)
+        find(&*panicking(args)?, args)
     }),
     Function::new("mustRegexFind", S2, STRING, |_, args| {
-        find(&returned(args)?, args)
+        find(&*returned(args)?, args)
     }),
     Function::new("regexReplaceAll", S3, STRING, |ctx, args| {
-        replace(ctx, &panicking(args)?, args, true)
+        replace(ctx, &*panicking(args)?, args, true)
     }),
     Function::new("mustRegexReplaceAll", S3, STRING, |ctx, args| {
-        replace(ctx, &returned(args)?, args, true)
+        replace(ctx, &*returned(args)?, args, true)
     }),
     Function::new("regexReplaceAllLiteral", S3, STRING, |ctx, args| {
-        replace(ctx, &panicking(args)?, args, false)
+        replace(ctx, &*panicking(args)?, args, false)
     }),
     Function::new("mustRegexReplaceAllLiteral", S3, STRING, |ctx, args| {
-        replace(ctx, &returned(args)?, args, false)
+        replace(ctx, &*returned(args)?, args, false)
     }),
     Function::new("regexSplit", S2_INT, Type::STRINGS, |_, args| {
-        Ok(split(&panicking(args)?, args))
+        Ok(split(&*panicking(args)?, args))
     }),
     Function::new("mustRegexSplit", S2_INT, Type::STRINGS, |_, args| {
-        Ok(split(&returned(args)?, args))
+        Ok(split(&*returned(args)?, args))
     }),
     Function::new("regexQuoteMeta", S, STRING, |_, args| {
         give(quote_meta(&text(args, 0)))
@@ -60,12 +61,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// `regexp.Compile`
-fn returned(args: &[Value]) -> Result<Regex> {
+fn returned(args: &[Value]) -> Result<Arc<Regex>> {
     regexp::compile(&text(args, 0)).map_err(|error| error.to_string().into())
 }
 
 /// `regexp.MustCompile`, whose panic has other words.
-fn panicking(args: &[Value]) -> Result<Regex> {
+fn panicking(args: &[Value]) -> Result<Arc<Regex>> {
     let pattern = text(args, 0);
     regexp::compile(&pattern)
         .map_err(|error| format!("regexp: Compile({}): {error}", go_quoted(&pattern)).into())

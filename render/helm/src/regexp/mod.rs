@@ -6,7 +6,10 @@
 
 mod class;
 mod error;
+mod kept;
 mod translate;
+
+use std::sync::Arc;
 
 pub use error::RegexpError;
 pub use translate::translate;
@@ -18,12 +21,18 @@ const MAX_COMPILED_BYTES: usize = 2 << 20;
 ///
 /// # Errors
 /// When Go would not take the pattern, or it becomes too large.
-pub fn compile(pattern: &str) -> Result<regex::Regex, RegexpError> {
+pub fn compile(pattern: &str) -> Result<Arc<regex::Regex>, RegexpError> {
+    if let Some(regex) = kept::get(pattern) {
+        return Ok(regex);
+    }
     let translated = translate(pattern)?;
+    if let Some(regex) = kept::compile(pattern, &translated) {
+        return Ok(regex);
+    }
     let built = regex::RegexBuilder::new(&translated)
         .size_limit(MAX_COMPILED_BYTES)
         .build();
-    built.map_err(|error| match error {
+    built.map(Arc::new).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => RegexpError::new(error::TOO_LARGE, pattern),
         // What is left is a class of characters that the other engine does not know by this name.
         _ => RegexpError::new(error::INVALID_RANGE, pattern),

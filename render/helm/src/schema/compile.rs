@@ -1,6 +1,7 @@
 //! From documents to nodes: reads keywords, resolves references, checks the schema itself first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -475,7 +476,7 @@ impl Reader<'_> {
         format!("{}/{keyword}/{}", self.pointer, escape_token(name))
     }
 
-    fn regex(&self, keyword: &str, pattern: &str) -> Result<Regex, SchemaError> {
+    fn regex(&self, keyword: &str, pattern: &str) -> Result<Arc<Regex>, SchemaError> {
         crate::regexp::compile(pattern).map_err(|reason| SchemaError::Regex {
             regex: pattern.to_owned(),
             at: format!("{}#{}/{keyword}", self.url, self.pointer),

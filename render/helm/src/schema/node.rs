@@ -1,6 +1,7 @@
 //! A compiled schema: the keywords of one schema object, references resolved.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex::Regex;
 use serde_json::Value;
@@ -120,7 +121,7 @@ pub(super) struct ObjectRules {
     pub(super) max: Option<u64>,
     pub(super) required: Vec<String>,
     pub(super) properties: BTreeMap<String, NodeId>,
-    pub(super) patterns: Vec<(Regex, NodeId)>,
+    pub(super) patterns: Vec<(Arc<Regex>, NodeId)>,
     pub(super) additional: Option<Additional>,
     pub(super) names: Option<NodeId>,
     pub(super) dependencies: BTreeMap<String, Dependency>,
@@ -150,7 +151,7 @@ pub(super) struct ArrayRules {
 pub(super) struct TextRules {
     pub(super) min: Option<u64>,
     pub(super) max: Option<u64>,
-    pub(super) pattern: Option<(Regex, String)>,
+    pub(super) pattern: Option<(Arc<Regex>, String)>,
 }
 
 /// Keywords about numbers.
