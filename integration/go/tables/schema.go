@@ -33,8 +33,9 @@ type shapes struct {
 	byName      map[string]*shape
 }
 
-// `scope` lines say which types have a namespace; `type` lines give a type's shape; `shape` lines give, for each
-// shape, its strategy, merge keys, item shape, shape of other fields, and then its fields.
+// `scope` lines say which types have a namespace; `type` lines give a type's shape; `definition` lines give the shape
+// of what a schema of one's own may refer to or replace; `shape` lines give, for each shape, its strategy, merge keys,
+// item shape, shape of other fields, and then its fields.
 func schema() ([]string, error) {
 	s := &shapes{definitions: openapi.Schema().Definitions, byName: map[string]*shape{}}
 	for name := range s.definitions {
@@ -67,6 +68,11 @@ func schema() ([]string, error) {
 	}
 	for _, t := range sortedKeys(types) {
 		lines = append(lines, fmt.Sprintf("type\t%s\t%d", t, numbers[types[t]]))
+	}
+	for _, name := range sortedKeys(numbers) {
+		if _, ok := s.definitions[name]; ok {
+			lines = append(lines, fmt.Sprintf("definition\t%s\t%d", name, numbers[name]))
+		}
 	}
 	for _, name := range sortedKeys(numbers) {
 		lines = append(lines, s.byName[name].line(numbers))

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Build;
 use crate::loader::Lookup;
 use crate::resource::Resource;
+use crate::schema::Asked;
 use crate::target::Accumulator;
 use crate::tree::{Hash, Tree, resolve};
 
@@ -78,6 +79,7 @@ pub(crate) struct Folder {
     pub(crate) result: Accumulator,
     pub(crate) warnings: Vec<String>,
     pub(crate) entered: usize,
+    pub(crate) asked: Asked,
 }
 
 impl Cache {
@@ -138,33 +140,18 @@ impl Cache {
         }
     }
 
-    pub(crate) fn keep_folder(
-        &self,
-        key: FolderKey,
-        lookups: Vec<Lookup>,
-        result: Accumulator,
-        warnings: Vec<String>,
-        entered: usize,
-    ) {
+    pub(crate) fn keep_folder(&self, key: FolderKey, folder: Folder) {
         // Objects are shared with the files that they came from, unless a layer changed them.
-        let changed = result
+        let changed = folder
+            .result
             .list
             .items()
             .iter()
             .filter(|r| !r.layers.is_empty())
             .count();
         let bytes =
-            changed * ENTRY_BYTES * PARSED_BYTES_PER_TEXT_BYTE + lookups.len() * ENTRY_BYTES;
-        self.put(
-            Key::Folder(key),
-            Content::Folder(Arc::new(Folder {
-                lookups,
-                result,
-                warnings,
-                entered,
-            })),
-            bytes,
-        );
+            changed * ENTRY_BYTES * PARSED_BYTES_PER_TEXT_BYTE + folder.lookups.len() * ENTRY_BYTES;
+        self.put(Key::Folder(key), Content::Folder(Arc::new(folder)), bytes);
     }
 
     pub(crate) fn build(&self, key: &BuildKey, tree: &dyn Tree) -> Option<Arc<Build>> {

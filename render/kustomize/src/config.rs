@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::decode::{decode, record};
+use crate::decode::{Reading, decode, record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fieldspec::{FieldSpec, merge};
 use crate::id::Gvk;
@@ -118,14 +118,15 @@ impl Config {
     /// Reads a file that `configurations` names.
     pub(crate) fn read(content: &str) -> Result<Config> {
         let invalid = |reason: String, line| Error::new(ErrorKind::Invalid, reason).at_line(line);
-        let value = yaml::to_json(content)
+        let value = yaml::to_json_strict(content)
             .map_err(|e| invalid(format!("error converting YAML to JSON: {e}"), e.line()))?;
-        let mut config: Config = decode(&value, "TransformerConfig", true).map_err(|e| {
-            invalid(
-                format!("error unmarshaling JSON: while decoding JSON: {e}"),
-                None,
-            )
-        })?;
+        let mut config: Config =
+            decode(&value, "TransformerConfig", Reading::YamlStrict).map_err(|e| {
+                invalid(
+                    format!("error unmarshaling JSON: while decoding JSON: {e}"),
+                    None,
+                )
+            })?;
         config.sort();
         Ok(config)
     }

@@ -2,13 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use capstan_goyaml::format_float;
 use serde_json::Value;
 
-/// Where in the input the decoder is, and how strict it is.
+/// By which of Go's ways a value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A JSON decoder that refuses fields which it does not know: kustomization files.
+    Json,
+    /// `sigs.k8s.io/yaml.Unmarshal`, which turns numbers and booleans into texts where texts are wanted.
+    Yaml,
+    /// `sigs.k8s.io/yaml.UnmarshalStrict`: the same, and no unknown fields.
+    YamlStrict,
+}
+
+/// Where in the input the decoder is, and how it reads.
 pub(crate) struct Cursor {
     root: &'static str,
     path: Vec<String>,
-    strict: bool,
+    reading: Reading,
 }
 
 impl Cursor {
@@ -32,10 +44,9 @@ impl Cursor {
     }
 
     pub(crate) fn unknown(&self, name: &str) -> Result<(), String> {
-        if self.strict {
-            Err(format!("json: unknown field {name:?}"))
-        } else {
-            Ok(())
+        match self.reading {
+            Reading::Json | Reading::YamlStrict => Err(format!("json: unknown field {name:?}")),
+            Reading::Yaml => Ok(()),
         }
     }
 
@@ -68,18 +79,18 @@ pub(crate) trait Decode: Default {
     fn decode(value: &Value, at: &mut Cursor) -> Result<Self, String>;
 }
 
-/// Reads a whole value; fields that `T` does not know are an error where `strict`.
+/// Reads a whole value.
 pub(crate) fn decode<T: Decode>(
     value: &Value,
     root: &'static str,
-    strict: bool,
+    reading: Reading,
 ) -> Result<T, String> {
     T::decode(
         value,
         &mut Cursor {
             root,
             path: Vec::new(),
-            strict,
+            reading,
         },
     )
 }
@@ -89,6 +100,13 @@ impl Decode for String {
         match value {
             Value::Null => Ok(String::new()),
             Value::String(text) => Ok(text.clone()),
+            Value::Bool(truth) if at.reading != Reading::Json => Ok(truth.to_string()),
+            Value::Number(number) if at.reading != Reading::Json => {
+                Ok(match number.as_f64().filter(|_| number.is_f64()) {
+                    Some(float) => format_float(float),
+                    None => number.to_string(),
+                })
+            }
             _ => Err(at.mismatch(value, "string")),
         }
     }
@@ -207,14 +225,14 @@ mod tests {
         let sample: Sample = decode(
             &json!({"NAME": "a", "count": null, "inner": [{"x": "y"}]}),
             "Sample",
-            true,
+            Reading::Json,
         )
         .unwrap();
         assert_eq!(
             (&*sample.name, sample.count, &*sample.inner[0]["x"]),
             ("a", 0, "y")
         );
-        let error = |value| decode::<Sample>(&value, "Sample", true).unwrap_err();
+        let error = |value| decode::<Sample>(&value, "Sample", Reading::Json).unwrap_err();
         assert_eq!(error(json!({"nam": 1})), "json: unknown field \"nam\"");
         assert_eq!(
             error(json!({"inner": [{}, {"false": 5}]})),
@@ -224,6 +242,21 @@ mod tests {
             error(json!([])),
             "json: cannot unmarshal array into Go value of type types.Sample"
         );
-        assert!(decode::<Sample>(&json!({"nam": 1}), "Sample", false).is_ok());
+        assert!(decode::<Sample>(&json!({"nam": 1}), "Sample", Reading::Yaml).is_ok());
+    }
+
+    #[test]
+    fn plugin_configurations_turn_numbers_and_booleans_into_texts() {
+        let read = |reading| {
+            let value = json!({"name": 1e6, "inner": [{"a": true, "b": 7}]});
+            decode::<Sample>(&value, "Sample", reading)
+        };
+        assert!(read(Reading::Json).is_err());
+        let sample = read(Reading::YamlStrict).unwrap();
+        assert_eq!(sample.name, "1e+06");
+        assert_eq!(
+            (&*sample.inner[0]["a"], &*sample.inner[0]["b"]),
+            ("true", "7")
+        );
     }
 }

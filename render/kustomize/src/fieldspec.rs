@@ -116,8 +116,12 @@ pub(crate) fn any(path: &[String], node: &Node, test: &mut dyn FnMut(&Node) -> b
         Kind::Sequence => node.content.iter().any(|element| any(path, element, test)),
         Kind::Mapping => {
             let name = part.strip_suffix("[]").unwrap_or(part);
+            // A null where the path wants a list becomes an empty one.
+            let becomes_list = |field: &Node| name != part && node::is_null(field);
             !matches!(node::step(name), Ok(node::Step::Field(_)))
-                || node.get(name).is_some_and(|field| any(rest, field, test))
+                || node
+                    .get(name)
+                    .is_some_and(|field| becomes_list(field) || any(rest, field, test))
         }
         Kind::Scalar | Kind::Alias => true,
     }

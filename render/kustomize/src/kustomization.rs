@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::decode::{decode, record};
+use crate::decode::{Reading, decode, record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fieldspec::FieldSpec;
 use crate::id::{Gvk, ResId};
@@ -328,8 +328,8 @@ impl Kustomization {
             .at_line(line)
         };
         let value = yaml::to_json(content).map_err(|e| invalid(e.to_string(), e.line()))?;
-        let mut kustomization: Kustomization =
-            decode(&value, "Kustomization", true).map_err(|reason| invalid(reason, None))?;
+        let mut kustomization: Kustomization = decode(&value, "Kustomization", Reading::Json)
+            .map_err(|reason| invalid(reason, None))?;
         if says_nothing(value.as_object()) {
             return Err(Error::new(
                 ErrorKind::InvalidKustomization,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::charts;
-use crate::decode::{Decode, decode, record};
+use crate::decode::{Decode, Reading, decode, record};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::fieldspec::FieldSpec;
 use crate::generate::{self, Generated, merge_options};
@@ -12,9 +12,7 @@ use crate::kustomization::{
 };
 use crate::metadata::Provenance;
 use crate::node;
-use crate::patch::{
-    Json6902Transformer, PatchTransformer, StrategicMergeTransformer, shown_config,
-};
+use crate::patch::{Json6902Transformer, PatchTransformer, StrategicMergeTransformer};
 use crate::resource::{Origin, Resource, parse};
 use crate::target::Target;
 use crate::transform::names::Affix;
@@ -146,7 +144,7 @@ pub(crate) fn own_generators(target: &Target<'_>) -> Result<Vec<Generator>> {
 
 fn config_of<T: Decode>(resource: &Resource) -> Result<T> {
     let value = yaml::object_to_json(resource.node()).map_err(|e| Error::invalid(e.to_string()))?;
-    decode(&value, "plugin", false)
+    decode(&value, "plugin", Reading::Yaml)
         .map_err(|e| Error::invalid(format!("error unmarshaling JSON: while decoding JSON: {e}")))
 }
 
@@ -265,7 +263,8 @@ pub(crate) fn transformer(resource: &Resource, target: &Target<'_>) -> Result<Tr
     let change = if *known == "ValueAddTransformer" {
         value_add(resource, target)
     } else {
-        config_of::<TransformerConfig>(resource).and_then(|config| change(known, config, target))
+        config_of::<TransformerConfig>(resource)
+            .and_then(|config| change(known, config, resource, target))
     };
     Ok(Transformer {
         name: known,
@@ -291,7 +290,12 @@ const NAMES: [&str; 14] = [
     "ValueAddTransformer",
 ];
 
-fn change(name: &str, config: TransformerConfig, target: &Target<'_>) -> Result<Change> {
+fn change(
+    name: &str,
+    config: TransformerConfig,
+    resource: &Resource,
+    target: &Target<'_>,
+) -> Result<Change> {
     let schema = target.session.schema();
     let loader = &target.loader;
     let required = |specs: Option<Vec<FieldSpec>>| {
@@ -336,7 +340,7 @@ fn change(name: &str, config: TransformerConfig, target: &Target<'_>) -> Result<
             };
             Change::Patch(PatchTransformer::read(
                 &patch,
-                &shown_config(&patch),
+                &resource.to_yaml()?,
                 loader,
                 &schema,
             )?)
@@ -374,7 +378,7 @@ fn value_add(resource: &Resource, target: &Target<'_>) -> Result<Change> {
                 .at_line(e.line())
                 .in_file(&file.path)
         })?;
-        let more: ValueAdd = decode(&value, "targets", false)
+        let more: ValueAdd = decode(&value, "targets", Reading::Yaml)
             .map_err(Error::invalid)
             .in_file(&file.path)?;
         add.targets.extend(more.targets);

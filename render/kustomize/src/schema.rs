@@ -1,5 +1,6 @@
 //! What the OpenAPI of Kubernetes says about types: which have a namespace, and which lists merge by which keys.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -20,18 +21,55 @@ pub(crate) struct Shape {
     keys: Vec<Box<str>>,
 }
 
-/// The types that a build knows.
+/// `apiVersion` and kind.
+type Type = (Box<str>, Box<str>);
+
+/// What is known of types.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Schema {
+struct Tables {
     shapes: Vec<Shape>,
-    types: BTreeMap<(Box<str>, Box<str>), u32>,
-    namespaced: BTreeMap<(Box<str>, Box<str>), bool>,
+    /// Shapes by the name that other schemas refer to them with.
+    definitions: BTreeMap<Box<str>, u32>,
+    types: BTreeMap<Type, u32>,
+    /// Which built-in types have a namespace.
+    namespaced: BTreeMap<Type, bool>,
+    /// The same for types that only the schema of the kustomization knows.
+    own_namespaced: BTreeMap<Type, bool>,
+}
+
+/// The types that a build knows, and what it asked of them so far.
+///
+/// What a schema that a base or a component brings replaces depends on that: kustomize reads its built-in schema only when it needs it,
+/// and what it has read stays.
+#[derive(Debug, Clone)]
+pub(crate) struct Schema {
+    tables: Arc<Tables>,
+    asked: Cell<Asked>,
+}
+
+/// How often a schema was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Asked {
+    /// Whether a type that is not built in has a namespace.
+    unknown_scope: u64,
+    /// How objects merge.
+    merge: u64,
+}
+
+impl Asked {
+    /// What was asked after `earlier`.
+    pub(crate) fn since(self, earlier: Asked) -> Asked {
+        Asked {
+            unknown_scope: self.unknown_scope.saturating_sub(earlier.unknown_scope),
+            merge: self.merge.saturating_sub(earlier.merge),
+        }
+    }
 }
 
 /// One place in the schema, to walk down from.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
-    schema: &'a Schema,
+    tables: &'a Tables,
     shape: &'a Shape,
 }
 
@@ -43,11 +81,11 @@ impl<'a> Place<'a> {
             .get(name)
             .copied()
             .or(self.shape.additional)?;
-        self.schema.place(index)
+        self.tables.place(index)
     }
 
     pub(crate) fn items(self) -> Option<Place<'a>> {
-        self.schema.place(self.shape.items?)
+        self.tables.place(self.shape.items?)
     }
 
     /// Whether a list here merges element by element.
@@ -66,15 +104,80 @@ impl<'a> Place<'a> {
 
 impl Schema {
     /// The OpenAPI that kustomize is built with.
-    pub(crate) fn builtin() -> Arc<Schema> {
-        static SCHEMA: OnceLock<Arc<Schema>> = OnceLock::new();
-        SCHEMA
-            .get_or_init(|| Arc::new(Schema::from_table(BUILTIN)))
+    pub(crate) fn builtin() -> Schema {
+        Schema::of(Tables::builtin())
+    }
+
+    fn of(tables: Arc<Tables>) -> Schema {
+        Schema {
+            tables,
+            asked: Cell::default(),
+        }
+    }
+
+    /// This schema with that of a file that a kustomization's `openapi` names.
+    pub(crate) fn with_document(&self, document: &Value) -> Schema {
+        let asked = self.asked.get();
+        let mut tables = if asked != Asked::default() {
+            (*self.tables).clone()
+        } else {
+            Tables {
+                namespaced: self.tables.namespaced.clone(),
+                ..Tables::default()
+            }
+        };
+        // The built-in schema that was only announced is read after the other one.
+        let replaces = asked.merge > 0 || asked.unknown_scope == 0;
+        tables.add_document(document, replaces);
+        Schema::of(Arc::new(tables))
+    }
+
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked.get()
+    }
+
+    /// Notes what was asked for a result that is used again.
+    pub(crate) fn repeat(&self, asked: Asked) {
+        let own = self.asked.get();
+        self.asked.set(Asked {
+            unknown_scope: own.unknown_scope.saturating_add(asked.unknown_scope),
+            merge: own.merge.saturating_add(asked.merge),
+        });
+    }
+
+    pub(crate) fn of_type(&self, api_version: &str, kind: &str) -> Option<Place<'_>> {
+        self.repeat(Asked {
+            merge: 1,
+            ..Asked::default()
+        });
+        let index = self.tables.types.get(&(api_version.into(), kind.into()))?;
+        self.tables.place(*index)
+    }
+
+    /// Whether the type is known to have no namespace. Unknown types count as having one.
+    pub(crate) fn is_cluster_scoped(&self, gvk: &Gvk) -> bool {
+        let key = (gvk.api_version().into(), gvk.kind.as_str().into());
+        if let Some(namespaced) = self.tables.namespaced.get(&key) {
+            return !namespaced;
+        }
+        self.repeat(Asked {
+            unknown_scope: 1,
+            ..Asked::default()
+        });
+        self.tables.own_namespaced.get(&key) == Some(&false)
+    }
+}
+
+impl Tables {
+    fn builtin() -> Arc<Tables> {
+        static TABLES: OnceLock<Arc<Tables>> = OnceLock::new();
+        TABLES
+            .get_or_init(|| Arc::new(Tables::from_text(BUILTIN)))
             .clone()
     }
 
-    fn from_table(text: &str) -> Schema {
-        let mut schema = Schema::default();
+    fn from_text(text: &str) -> Tables {
+        let mut schema = Tables::default();
         let number = |text: &str| text.parse::<u32>().ok();
         for line in text.lines() {
             let columns: Vec<&str> = line.split('\t').collect();
@@ -88,6 +191,11 @@ impl Schema {
                     schema
                         .types
                         .extend(number(shape).map(|n| ((api_version.into(), kind.into()), n)));
+                }
+                ["definition", name, shape] => {
+                    schema
+                        .definitions
+                        .extend(number(shape).map(|n| (name.into(), n)));
                 }
                 ["shape", strategy, keys, items, additional, ref fields @ ..] => {
                     schema.shapes.push(Shape {
@@ -114,49 +222,36 @@ impl Schema {
 
     fn place(&self, index: u32) -> Option<Place<'_>> {
         self.shapes.get(index as usize).map(|shape| Place {
-            schema: self,
+            tables: self,
             shape,
         })
     }
 
-    pub(crate) fn of_type(&self, api_version: &str, kind: &str) -> Option<Place<'_>> {
-        let index = self.types.get(&(api_version.into(), kind.into()))?;
-        self.place(*index)
-    }
-
-    /// Whether the type is known to have no namespace. Unknown types count as having one.
-    pub(crate) fn is_cluster_scoped(&self, gvk: &Gvk) -> bool {
-        let key = (gvk.api_version().into(), gvk.kind.as_str().into());
-        self.namespaced.get(&key) == Some(&false)
-    }
-
-    /// The schema of a file that a kustomization's `openapi` names. What says which types have a namespace stays as built in,
-    /// since kustomize asks its own table of them first.
-    pub(crate) fn custom(document: &Value) -> Schema {
-        let builtin = Schema::builtin();
-        let mut schema = Schema {
-            namespaced: builtin.namespaced.clone(),
-            ..Schema::default()
-        };
-        schema.add_document(document);
-        schema
-    }
-
-    fn add_document(&mut self, document: &Value) {
+    /// Adds the definitions of a document, which replace those of the same name where `replaces`.
+    fn add_document(&mut self, document: &Value, replaces: bool) {
         let empty = serde_json::Map::new();
         let definitions = document
             .get("definitions")
             .and_then(Value::as_object)
             .unwrap_or(&empty);
-        let mut named = BTreeMap::new();
+        let known = self.definitions.clone();
+        let is_kept = |name: &String| replaces || !known.contains_key(name.as_str());
         for name in definitions.keys() {
-            named.insert(name.as_str(), self.reserve());
+            if !known.contains_key(name.as_str()) {
+                let index = self.reserve();
+                self.definitions.insert(name.as_str().into(), index);
+            }
         }
-        for (name, definition) in definitions {
-            let index = named[name.as_str()];
-            self.fill(index, definition, &named);
+        for (name, definition) in definitions.iter().filter(|(name, _)| is_kept(name)) {
+            let index = self.definitions[name.as_str()];
+            self.fill(index, definition);
             for (api_version, kind) in types_of(definition) {
-                self.types.insert((api_version.into(), kind.into()), index);
+                let key = (api_version.into(), kind.into());
+                if replaces {
+                    self.types.insert(key, index);
+                } else {
+                    self.types.entry(key).or_insert(index);
+                }
             }
         }
         let paths = document
@@ -172,9 +267,9 @@ impl Schema {
             };
             let key = (api_version.into(), kind.into());
             if path.contains("namespaces/{namespace}") {
-                self.namespaced.insert(key, true);
+                self.own_namespaced.insert(key, true);
             } else {
-                self.namespaced.entry(key).or_insert(false);
+                self.own_namespaced.entry(key).or_insert(false);
             }
         }
     }
@@ -185,7 +280,7 @@ impl Schema {
             .expect("limits on files keep schemas far below 2^32 shapes")
     }
 
-    fn fill(&mut self, index: u32, definition: &Value, named: &BTreeMap<&str, u32>) {
+    fn fill(&mut self, index: u32, definition: &Value) {
         let text = |key: &str| definition.get(key).and_then(Value::as_str);
         let mut shape = Shape {
             strategy: text("x-kubernetes-patch-strategy")
@@ -217,30 +312,33 @@ impl Schema {
         {
             shape
                 .fields
-                .insert(field.as_str().into(), self.add(property, named));
+                .insert(field.as_str().into(), self.add(property));
         }
         if let Some(additional) = definition
             .get("additionalProperties")
             .filter(|a| a.is_object())
         {
-            shape.additional = Some(self.add(additional, named));
+            shape.additional = Some(self.add(additional));
         }
         if text("type") == Some("array") {
             shape.items = definition
                 .get("items")
                 .filter(|i| i.is_object())
-                .map(|items| self.add(items, named));
+                .map(|items| self.add(items));
         }
         self.shapes[index as usize] = shape;
     }
 
-    fn add(&mut self, schema: &Value, named: &BTreeMap<&str, u32>) -> u32 {
+    fn add(&mut self, schema: &Value) -> u32 {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let name = reference.strip_prefix(DEFINITIONS).unwrap_or(reference);
-            return named.get(name).copied().unwrap_or_else(|| self.reserve());
+            return match self.definitions.get(name) {
+                Some(index) => *index,
+                None => self.reserve(),
+            };
         }
         let index = self.reserve();
-        self.fill(index, schema, named);
+        self.fill(index, schema);
         index
     }
 }
@@ -299,7 +397,7 @@ mod tests {
             "properties": {"self": {"$ref": "#/definitions/a"}},
             "x-kubernetes-group-version-kind": [{"group": "g", "version": "v1", "kind": "K"}],
         }}});
-        let schema = Schema::custom(&document);
+        let schema = Schema::builtin().with_document(&document);
         let mut place = schema.of_type("g/v1", "K").unwrap();
         for _ in 0..100 {
             place = place.field("self").unwrap();

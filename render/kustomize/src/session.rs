@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::Options;
-use crate::cache::{Cache, FolderKey};
+use crate::cache::{Cache, Folder, FolderKey};
 use crate::error::{Context, Error, Result};
 use crate::loader::{File, Loader, Reader};
 use crate::resource::{Resource, parse};
@@ -19,7 +20,7 @@ const BUILTIN_VERSION: &str = "v1.21.2";
 pub(crate) struct Session<'a> {
     pub(crate) options: &'a Options<'a>,
     pub(crate) reader: &'a Reader<'a>,
-    schema: RefCell<Arc<Schema>>,
+    schema: RefCell<Rc<Schema>>,
     /// Whether a kustomization named a schema: only the first counts.
     schema_is_set: Cell<bool>,
     entered: Cell<usize>,
@@ -31,14 +32,14 @@ impl<'a> Session<'a> {
         Session {
             options,
             reader,
-            schema: RefCell::new(Schema::builtin()),
+            schema: RefCell::new(Rc::new(Schema::builtin())),
             schema_is_set: Cell::new(false),
             entered: Cell::new(0),
             warnings: RefCell::default(),
         }
     }
 
-    pub(crate) fn schema(&self) -> Arc<Schema> {
+    pub(crate) fn schema(&self) -> Rc<Schema> {
         self.schema.borrow().clone()
     }
 
@@ -80,7 +81,8 @@ impl<'a> Session<'a> {
                 })
             };
             let document = parsed.in_file(&file.path)?;
-            self.schema.replace(Arc::new(Schema::custom(&document)));
+            let schema = self.schema().with_document(&document);
+            self.schema.replace(Rc::new(schema));
             self.schema_is_set.set(true);
         } else if let Some(version) = version.filter(|v| !v.is_empty()) {
             if version != BUILTIN_VERSION {
@@ -97,6 +99,10 @@ impl<'a> Session<'a> {
     pub(crate) fn objects(&self, file: &File) -> Result<Arc<Vec<Resource>>> {
         let cache = self.cache();
         if let Some(known) = cache.and_then(|cache| cache.file(&file.hash)) {
+            let schema = self.schema();
+            known.iter().for_each(|object| {
+                schema.is_cluster_scoped(&object.id().gvk);
+            });
             return Ok(known);
         }
         let parsed = Arc::new(parse::objects(&file.text(), &self.schema())?);
@@ -123,6 +129,7 @@ impl<'a> Session<'a> {
         if let Some(known) = cache.folder(&key, self.reader.tree()) {
             self.reader.repeat(&known.lookups);
             self.entered.set(self.entered.get() + known.entered);
+            self.schema().repeat(known.asked);
             known
                 .warnings
                 .iter()
@@ -134,16 +141,17 @@ impl<'a> Session<'a> {
             self.entered.get(),
             self.warnings.borrow().len(),
         );
+        let asked = self.schema().asked();
         let result = build(child)?;
         if self.cache().is_some() {
-            let warnings = self.warnings.borrow()[warned..].to_vec();
-            cache.keep_folder(
-                key,
-                self.reader.since(mark),
-                result.clone(),
-                warnings,
-                self.entered.get() - entered,
-            );
+            let folder = Folder {
+                lookups: self.reader.since(mark),
+                result: result.clone(),
+                warnings: self.warnings.borrow()[warned..].to_vec(),
+                entered: self.entered.get() - entered,
+                asked: self.schema().asked().since(asked),
+            };
+            cache.keep_folder(key, folder);
         }
         Ok(result)
     }

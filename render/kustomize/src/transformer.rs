@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
+use crate::decode::{Reading, decode};
 use crate::error::{Context, Error, Result};
 use crate::fieldspec::{FieldSpec, merge};
 use crate::hash;
@@ -292,11 +293,10 @@ pub(crate) fn read_replacements(
         })?;
         let decoded = match &value {
             serde_json::Value::Array(_) => {
-                crate::decode::decode::<Vec<Replacement>>(&value, "Replacement", false)
+                decode::<Vec<Replacement>>(&value, "Replacement", Reading::Yaml)
             }
             serde_json::Value::Object(_) => {
-                crate::decode::decode::<Replacement>(&value, "Replacement", false)
-                    .map(|one| vec![one])
+                decode::<Replacement>(&value, "Replacement", Reading::Yaml).map(|one| vec![one])
             }
             other => {
                 let kind = if other.is_null() { "invalid" } else { "string" };

@@ -14,9 +14,25 @@ pub(crate) fn parse_one(text: &str) -> Result<Option<Node>, Error> {
     Ok(parse_first(text.as_bytes(), Dialect::V3)?.map(|document| document.root))
 }
 
-/// A text as `sigs.k8s.io/yaml` reads it, which is how kustomize reads its own files.
+/// A text as `YAMLToJSON` of `sigs.k8s.io/yaml` reads it, which is how kustomize reads its own files.
 pub(crate) fn to_json(text: &str) -> Result<Value, Error> {
-    unmarshal(text.as_bytes(), &mut JsonBuilder)
+    unmarshal(text.as_bytes(), &mut JsonBuilder).map_err(|error| match error {
+        Error::Convert(reason) => *reason,
+        other => other,
+    })
+}
+
+/// The same where a key that is there twice is an error.
+pub(crate) fn to_json_strict(text: &str) -> Result<Value, Error> {
+    const STRICT: DecodeOptions = DecodeOptions {
+        dialect: Dialect::V2,
+        strict: true,
+        object: false,
+    };
+    match parse_first(text.as_bytes(), Dialect::V2)? {
+        Some(document) => decode(&document.root, STRICT, &mut JsonBuilder),
+        None => Ok(Value::Null),
+    }
 }
 
 const VALUE: DecodeOptions = DecodeOptions {
@@ -36,6 +52,21 @@ pub(crate) fn node_to_json(node: &Node) -> Result<Value, Error> {
 
 /// A node that is an object as a value.
 pub(crate) fn object_to_json(node: &Node) -> Result<Value, Error> {
+    // kustomize writes the node and reads it back. That changes nothing but folded texts, whose indented lines yaml.v3 sets off by one
+    // more empty line.
+    if has_folded(node)
+        && let Some(read_back) = parse_one(&to_v3(node)?)?
+    {
+        return decode_object(&read_back);
+    }
+    decode_object(node)
+}
+
+fn has_folded(node: &Node) -> bool {
+    node.style.has(Style::FOLDED) || node.content.iter().any(has_folded)
+}
+
+fn decode_object(node: &Node) -> Result<Value, Error> {
     match decode(node, OBJECT, &mut JsonBuilder) {
         // Go since 1.27 writes maps with keys that are no strings, as text; before, it refused.
         Err(Error::Json(reason)) if reason.contains("map[interface {}]interface {}") => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::decode::{decode, record};
+use crate::decode::{Reading, decode, record};
 use crate::error::{Error, ErrorKind, Result};
 
 record! {
@@ -98,7 +98,7 @@ pub struct FluxImage {
 impl FluxSpec {
     /// Reads the `spec` of a Flux `Kustomization`. Fields that say when and where to apply are not looked at.
     pub fn from_json(spec: &Value) -> Result<FluxSpec> {
-        let raw: Raw = decode(spec, "KustomizationSpec", false)
+        let raw: Raw = decode(spec, "KustomizationSpec", Reading::Yaml)
             .map_err(|e| Error::new(ErrorKind::InvalidKustomization, e))?;
         let patch = |p: RawPatch| FluxPatch {
             patch: p.patch,

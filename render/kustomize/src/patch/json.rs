@@ -37,10 +37,16 @@ impl Patch {
         let items = match value {
             Value::Null => Vec::new(),
             Value::Array(items) => items,
-            _ => {
-                return Err(Error::invalid(
-                    "json: cannot unmarshal object into Go value of type jsonpatch.Patch",
-                ));
+            other => {
+                let found = match other {
+                    Value::Object(_) => "object",
+                    Value::String(_) => "string",
+                    Value::Bool(_) => "bool",
+                    _ => "number",
+                };
+                return Err(Error::invalid(format!(
+                    "json: cannot unmarshal {found} into Go value of type jsonpatch.Patch"
+                )));
             }
         };
         let operations = items

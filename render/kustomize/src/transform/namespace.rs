@@ -96,6 +96,7 @@ impl NamespaceTransformer {
                 &FieldSpec::new("metadata/namespace", true),
                 object,
                 Tag::None,
+                &mut true,
             )?;
         }
         let is_binding = is_role_binding(&kind);
@@ -109,14 +110,31 @@ impl NamespaceTransformer {
             if spec.path == "metadata/namespace" || is_name_of_other || is_subject {
                 continue;
             }
-            self.walk(spec, object, Tag::Str)
-                .map_err(|e| e.context("namespace transformation failed"))?;
+            let mut is_scalar = true;
+            let walked = self.walk(spec, object, Tag::Str, &mut is_scalar);
+            walked.map_err(|e| {
+                e.context(if is_scalar {
+                    "namespace transformation failed"
+                } else {
+                    "namespace field specs must target scalar nodes"
+                })
+            })?;
         }
         Ok(())
     }
 
-    fn walk(&self, spec: &FieldSpec, object: &mut Node, tag: Tag) -> Result<()> {
-        let mut set = |field: &mut Node| self.set_field(field);
+    /// `is_scalar` becomes false where a field is found that is no scalar.
+    fn walk(
+        &self,
+        spec: &FieldSpec,
+        object: &mut Node,
+        tag: Tag,
+        is_scalar: &mut bool,
+    ) -> Result<()> {
+        let mut set = |field: &mut Node| {
+            *is_scalar &= field.kind == Kind::Scalar;
+            self.set_field(field)
+        };
         fieldspec::apply(
             spec,
             object,
