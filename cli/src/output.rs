@@ -71,7 +71,7 @@ pub(crate) fn to_yaml(value: &Value) -> anyhow::Result<String> {
 }
 
 /// A table with columns as wide as they need.
-fn table(items: &[Value], wide: bool, columns: &[Column]) -> String {
+pub(crate) fn table(items: &[Value], wide: bool, columns: &[Column]) -> String {
     let columns: Vec<&Column> = columns.iter().filter(|it| wide || !it.wide).collect();
     let mut rows = vec![
         columns

@@ -4,6 +4,7 @@
 //! Waiting is always bounded and says what it last saw.
 
 mod api;
+mod canaries;
 mod cluster;
 mod git;
 mod pool;
@@ -245,6 +246,19 @@ impl Fleet {
         let skipped = ["git", "work"].map(|it| self.folder.path().join(it));
         read_below(self.folder.path(), &skipped, &mut files)?;
         Ok(files)
+    }
+}
+
+/// Whatever a test was about: no credential of the fleet may lie where it does not belong.
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let leaks = self.written().map(|it| canaries::leaks(&it));
+        // What cannot be read any more holds nothing.
+        let leaks = leaks.unwrap_or_default();
+        assert!(leaks.is_empty(), "credentials leaked: {leaks:?}");
     }
 }
 

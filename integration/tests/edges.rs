@@ -7,6 +7,8 @@
     reason = "a test file: a panic is the report"
 )]
 
+#[path = "edges/clusters.rs"]
+mod clusters;
 #[path = "edges/collector.rs"]
 mod collector;
 #[path = "edges/flux.rs"]

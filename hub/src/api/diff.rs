@@ -27,6 +27,7 @@ use crate::{
     planner::{Planned, open_tree},
     render,
     state::Hub,
+    store::BlobError,
 };
 
 /// Lines around a change.
@@ -208,20 +209,26 @@ fn unit_differences(
             (_, None) => "removed",
             _ => "changed",
         };
-        let stored = |it: &Entry| hub.blobs.get(&it.digest).unwrap_or_default();
         let rendered = |it: &Entry| {
             contents
                 .get(&it.digest)
                 .map(|it| it.bytes.to_vec())
                 .unwrap_or_default()
         };
-        let before = before.map(|it| shown(it, &stored(it))).unwrap_or_default();
         let after = after.map(|it| shown(it, &rendered(it))).unwrap_or_default();
-        let diff = TextDiff::from_lines(&before, &after);
-        let text = diff
-            .unified_diff()
-            .context_radius(CONTEXT_LINES)
-            .to_string();
+        let text = match present(hub, before) {
+            Ok(before) => {
+                let diff = TextDiff::from_lines(&before, &after);
+                let mut unified = diff.unified_diff();
+                unified.context_radius(CONTEXT_LINES).to_string()
+            }
+            Err(_) => {
+                // It is rendered again, as for an agent that asks for it.
+                hub.blobs_lost();
+                "(the present content is not at hand and is being made again; ask again in a moment)\n"
+                    .to_owned()
+            }
+        };
         items.push(json!({
             "kind": "Difference",
             "cluster": unit.home,
@@ -232,6 +239,14 @@ fn unit_differences(
         }));
     }
     items
+}
+
+/// The object as it is desired now; nothing where there is none.
+fn present(hub: &Hub, entry: Option<&Entry>) -> Result<String, BlobError> {
+    match entry {
+        Some(it) => Ok(shown(it, &hub.blobs.get(&it.digest)?)),
+        None => Ok(String::new()),
+    }
 }
 
 /// An object as people read it. What is sensitive shows its keys and no values; that it changed is seen by its digest,

@@ -269,3 +269,29 @@ async fn the_document_names_every_route() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_cluster_that_gets_the_name_later_is_another_one() {
+    use crate::{
+        plan::{Overrides, UnitOverride},
+        store::Batch,
+    };
+    let here = here().await;
+    let add = serde_json::json!({"name": "dev"});
+    here.json("post", "/api/v1/clusters", add).await;
+    let mut overrides = Overrides::default();
+    let kept = "prod/Kustomization/flux-system/apps";
+    for unit in ["dev/Kustomization/flux-system/apps", kept] {
+        let unit = unit.parse().unwrap();
+        overrides.units.insert(unit, UnitOverride::default());
+    }
+    let mut batch = Batch::default();
+    batch.put_overrides(&overrides);
+    here.served.hub.db.commit(&batch).unwrap();
+    let path = "/api/v1/clusters/dev";
+    let (status, _) = here.json("delete", path, serde_json::json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    let left = here.served.hub.db.overrides().unwrap().value.units;
+    let left: Vec<String> = left.keys().map(ToString::to_string).collect();
+    assert_eq!(left, [kept]);
+}

@@ -4,9 +4,12 @@
 //! Before a revision is rendered for a cluster for the first time, that is written down; afterwards it is struck out.
 //! What is still there at a start is what the hub died on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use capstan_core::{ClusterName, Revision, SourceKey};
+use capstan_core::{ClusterName, DesiredState, Revision, SourceKey};
 
 use crate::{
     plan::Book,
@@ -92,22 +95,20 @@ pub(super) fn usable_heads(
     (usable, problems)
 }
 
-/// What a cluster has now, by source.
-pub(super) type Has = BTreeMap<ClusterName, BTreeMap<SourceKey, Revision>>;
+/// What the agents were last told.
+pub(super) type Told = BTreeMap<ClusterName, Arc<DesiredState>>;
 
-/// That, as the agents were last told.
-pub(super) fn has(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) -> Has {
-    let of = |record: &ClusterRecord| {
-        let state = hub.links.newest(&record.uid);
-        let sources = state.iter().flat_map(|it| &it.sources);
-        sources
-            .map(|(source, it)| (source.clone(), it.revision.clone()))
-            .collect()
-    };
-    records
-        .iter()
-        .map(|(name, it)| (name.clone(), of(it)))
+/// That, of every cluster.
+pub(super) fn told(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) -> Told {
+    let newest = |it: &ClusterRecord| hub.links.newest(&it.uid);
+    let all = records.iter();
+    all.filter_map(|(name, it)| Some((name.clone(), newest(it)?)))
         .collect()
+}
+
+/// The revision of a source that a cluster has now.
+fn has<'a>(told: &'a Told, cluster: &ClusterName, source: &SourceKey) -> Option<&'a Revision> {
+    Some(&told.get(cluster)?.sources.get(source)?.revision)
 }
 
 /// Takes back moves to what is quarantined. Once the hub died, suspects move one at a time, so that the next death says
@@ -115,19 +116,14 @@ pub(super) fn has(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) -> 
 pub(super) fn hold_back(
     record: &RenderingRecord,
     proven: &BTreeSet<String>,
-    has: &Has,
+    told: &Told,
     book: &mut Book,
 ) -> BTreeSet<String> {
-    let nothing = BTreeMap::new();
     let mut moves: BTreeSet<String> = BTreeSet::new();
     for (cluster, pins) in &book.clusters {
-        let has = has.get(cluster).unwrap_or(&nothing);
         for (source, pin) in pins {
-            if let Some(to) = pin
-                .revision
-                .as_ref()
-                .filter(|it| has.get(source) != Some(it))
-            {
+            let to = pin.revision.as_ref();
+            if let Some(to) = to.filter(|it| has(told, cluster, source) != Some(it)) {
                 moves.insert(name(source, to));
             }
         }
@@ -141,17 +137,15 @@ pub(super) fn hold_back(
         record.is_quarantined(it) || suspect.as_ref().is_some_and(|suspect| suspect != it)
     };
     let held: BTreeSet<String> = moves.iter().filter(|it| refused(it)).cloned().collect();
-    if !held.is_empty() {
-        for (cluster, pins) in &mut book.clusters {
-            let has = has.get(cluster).unwrap_or(&nothing);
-            for (source, pin) in pins {
-                let to = pin
-                    .revision
-                    .as_ref()
-                    .filter(|it| has.get(source) != Some(it));
-                if to.is_some_and(|it| held.contains(&name(source, it))) {
-                    pin.revision = has.get(source).cloned();
-                }
+    if held.is_empty() {
+        return moves;
+    }
+    for (cluster, pins) in &mut book.clusters {
+        for (source, pin) in pins {
+            let now = has(told, cluster, source);
+            let to = pin.revision.as_ref().filter(|it| now != Some(it));
+            if to.is_some_and(|it| held.contains(&name(source, it))) {
+                pin.revision = now.cloned();
             }
         }
     }
@@ -188,6 +182,8 @@ pub(super) fn end(hub: &Hub, moves: &BTreeSet<String>) -> Result<(), DbError> {
 
 #[cfg(test)]
 mod tests {
+    use capstan_core::{Source, StoreEpoch};
+
     use super::*;
     use crate::plan::Pin;
 
@@ -204,7 +200,7 @@ mod tests {
     }
 
     /// One cluster whose pins are these, with what it has.
-    fn fleet(pins: &[(&str, &str)], has: &[(&str, &str)]) -> (Book, Has) {
+    fn fleet(pins: &[(&str, &str)], has: &[(&str, &str)]) -> (Book, Told) {
         let cluster: ClusterName = "dev".parse().unwrap();
         let pin = |text: &str| Pin {
             revision: Some(revision(text)),
@@ -213,11 +209,12 @@ mod tests {
         let mut book = Book::default();
         let pins = pins.iter().map(|it| (source(it.0), pin(it.1)));
         book.clusters.insert(cluster.clone(), pins.collect());
-        let has = has
-            .iter()
-            .map(|it| (source(it.0), revision(it.1)))
-            .collect();
-        (book, BTreeMap::from([(cluster, has)]))
+        let mut state = DesiredState::empty(StoreEpoch([0; 16]));
+        for it in has {
+            let revision = revision(it.1);
+            state.sources.insert(source(it.0), Source { revision });
+        }
+        (book, BTreeMap::from([(cluster, Arc::new(state))]))
     }
 
     fn at(book: &Book, name: &str) -> Option<String> {

@@ -28,6 +28,8 @@ use crate::{
 /// Problems of the fleet path, and warnings of a cluster, that are shown; there may be one for each file.
 const MAX_SHOWN_PROBLEMS: usize = 100;
 
+/// What is shown of the fleet path before the first fetch.
+const NOT_FETCHED: &str = "the fleet repository has not been fetched yet";
 /// Blobs that are remembered to be on disk; that a forgotten one is there is found out by looking.
 const MAX_KEPT: usize = 1_000_000;
 
@@ -81,8 +83,8 @@ impl Planner {
         let started = now_ms();
         let mut decision =
             planned.with_input(hub, &overrides, |input| decide(input, &planned.book));
-        let has = quarantine::has(hub, &records);
-        let moves = quarantine::hold_back(&suspects, &self.proven, &has, &mut decision.book);
+        let told = quarantine::told(hub, &records);
+        let moves = quarantine::hold_back(&suspects, &self.proven, &told, &mut decision.book);
         quarantine::begin(hub, &suspects, &moves)?;
         let plannings = self.plan_clusters(hub, &fleet, &records, &planned, sources, &decision)?;
         let generation = self.write(hub, &planned.book, &decision, &plannings)?;
@@ -136,7 +138,7 @@ impl Planner {
             Some(Err(problem)) => problems.push(format!(
                 "the fleet path cannot be read, so the last one that could be stays: {problem}"
             )),
-            None => problems.push("the fleet repository has not been fetched yet".to_owned()),
+            None => problems.push(NOT_FETCHED.to_owned()),
         }
         let fleet = self.fleet.as_ref().map(|it| it.1.clone());
         let shown = fleet
@@ -146,7 +148,8 @@ impl Planner {
         problems.extend(shown.take(MAX_SHOWN_PROBLEMS));
         problems.extend(more_problems);
         if hub.view().problems != problems {
-            for it in &problems {
+            // Every start begins so; where it stays so, the fetch says why.
+            for it in problems.iter().filter(|it| *it != NOT_FETCHED) {
                 hub.say(None, Severity::Warning, "FleetPathProblem", it.clone());
             }
             hub.change_view(|view| view.problems = problems);

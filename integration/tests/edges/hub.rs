@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use capstan_integration::harness::{Api, Cluster, Process, wait_for};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 pub(crate) struct Hub {
     pub(crate) api: Api,
     pub(crate) process: Process,
+    authority: PathBuf,
 }
 
 impl Hub {
@@ -38,7 +39,12 @@ impl Hub {
             Ok(answer.map(|_| api).map_err(|it| format!("{it:#}")))
         })
         .await?;
-        Ok(Self { api, process })
+        let authority = data.join("keys/ca.crt");
+        Ok(Self {
+            api,
+            process,
+            authority,
+        })
     }
 
     /// The source called `fleet`.
@@ -77,7 +83,7 @@ impl Hub {
         .await
     }
 
-    /// Adds a cluster, and starts its agent with `more` flags.
+    /// Adds a cluster whose files are in `folder`, and starts its agent with `more` flags.
     pub(crate) async fn enrol(
         &self,
         folder: &Path,
@@ -94,7 +100,7 @@ impl Hub {
                 "--hub=https://{}",
                 added["hub"].as_str().unwrap_or_default()
             ),
-            format!("--hub-ca={}", folder.join("hub/keys/ca.crt").display()),
+            format!("--hub-ca={}", self.authority.display()),
             format!("--token-file={}", token.display()),
             format!(
                 "--state-dir={}",
