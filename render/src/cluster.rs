@@ -291,7 +291,9 @@ fn granted(
     namespace: &str,
 ) -> SourceKey {
     let key = resolve(reference, namespace);
-    let bootstrap = key.namespace == DEFAULT_NAMESPACE && key.name == "flux-system";
+    let bootstrap = key.namespace == DEFAULT_NAMESPACE
+        && key.name == "flux-system"
+        && key.kind != artifact::KIND;
     if bootstrap && !input.sources.contains_key(&key) {
         task.root_source.clone()
     } else {

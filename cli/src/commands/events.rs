@@ -87,8 +87,14 @@ pub(crate) async fn run(api: &Api, args: &Events) -> anyhow::Result<()> {
             after = last.to_string();
         }
         let anything = !items.is_empty();
-        if anything || first {
-            output::print_list(&events, args.output, COLUMNS)?;
+        match args.output {
+            // One title is enough for all that follows.
+            Format::Table | Format::Wide if anything && !first => {
+                let rows = output::table(items, args.output == Format::Wide, COLUMNS);
+                output::print(rows.split_once('\n').map_or("", |it| it.1))?;
+            }
+            format if anything || first => output::print_list(&events, format, COLUMNS)?,
+            _ => {}
         }
         first = false;
         Ok(!args.watch)

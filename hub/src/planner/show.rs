@@ -35,30 +35,12 @@ pub(super) fn show_places(hub: &Hub, planned: &Planned) {
         let mine = all.filter(|(_, stage)| stage.clusters.contains(name));
         mine.map(|(it, stage)| it.key(stage).to_string()).collect()
     };
-    let suspended = |name: &ClusterName| -> BTreeMap<UnitKey, String> {
-        let mine = planned
-            .overrides
-            .units
-            .iter()
-            .filter(|it| it.0.home == *name);
-        let said = mine.filter_map(|(key, it)| {
-            let hold = it.suspend.as_ref()?;
-            let reason = match hold.reason.as_str() {
-                "" => String::new(),
-                reason => format!(": {reason}"),
-            };
-            let text = format!(
-                "suspended by {}{reason}; `capstan resume {key}` takes it up again",
-                hold.actor
-            );
-            Some((key.clone(), text))
-        });
-        said.collect()
-    };
+    let mut all_suspended = suspended(planned);
     let changed: Vec<_> = {
         let view = hub.view();
         let news = planned.placing.iter().filter_map(|(name, it)| {
-            let (environments, suspended) = (environments(name), suspended(name));
+            let environments = environments(name);
+            let suspended = all_suspended.remove(name).unwrap_or_default();
             let known = view.clusters.get(name)?;
             let differs = known.labels != it.labels
                 || known.environments != environments
@@ -74,6 +56,27 @@ pub(super) fn show_places(hub: &Hub, planned: &Planned) {
             view.suspended = suspended;
         });
     }
+}
+
+/// The units that people suspended, by cluster: who did, and why.
+fn suspended(planned: &Planned) -> BTreeMap<ClusterName, BTreeMap<UnitKey, String>> {
+    let mut all: BTreeMap<ClusterName, BTreeMap<UnitKey, String>> = BTreeMap::new();
+    for (key, set) in &planned.overrides.units {
+        let Some(hold) = &set.suspend else {
+            continue;
+        };
+        let reason = match hold.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        let text = format!(
+            "suspended by {}{reason}; `capstan resume {key}` takes it up again",
+            hold.actor
+        );
+        let of_cluster = all.entry(key.home.clone()).or_default();
+        of_cluster.insert(key.clone(), text);
+    }
+    all
 }
 
 pub(super) fn say(hub: &Hub, decision: &Decision) {
