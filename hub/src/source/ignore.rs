@@ -17,6 +17,8 @@ use pattern::Pattern;
 
 /// The file with patterns for its folder and those below.
 pub(super) const IGNORE_FILE: &str = ".sourceignore";
+/// Patterns of one source: each is tried on each path.
+const MAX_PATTERNS: usize = 2_000;
 /// Never part of a source.
 const VERSION_CONTROL: [&str; 4] = [".git/", ".gitignore", ".gitmodules", ".gitattributes"];
 /// Not part of a source that says nothing itself.
@@ -52,21 +54,27 @@ pub(super) struct Ignore {
 
 impl Ignore {
     /// From the `.sourceignore` files of a tree (by folder, those above first) and what the source itself says.
-    pub(super) fn new(files: &[(String, String)], spec: Option<&str>) -> Self {
+    pub(super) fn new(files: &[(String, String)], spec: Option<&str>) -> Result<Self, String> {
         let mut given: Vec<Pattern> = Vec::new();
         for (folder, text) in files {
             given.extend(read(text, folder));
         }
         given.extend(spec.into_iter().flat_map(|it| read(it, "")));
+        if given.len() > MAX_PATTERNS {
+            let many = given.len();
+            return Err(format!(
+                "{many} patterns in spec.ignore and {IGNORE_FILE} files, more than {MAX_PATTERNS}"
+            ));
+        }
         let defaults: &[&str] = if given.is_empty() { &DEFAULTS } else { &[] };
         let built_in = VERSION_CONTROL.iter().chain(defaults);
         let mut patterns: Vec<Pattern> = built_in.map(|it| Pattern::parse(it, "")).collect();
         patterns.extend(given);
         let takes_back = patterns.iter().any(|it| it.includes);
-        Self {
+        Ok(Self {
             patterns,
             takes_back,
-        }
+        })
     }
 
     fn excludes(&self, path: &str, is_folder: bool) -> bool {
@@ -195,7 +203,7 @@ mod tests {
                 ignores.push((folder.trim_end_matches('/').to_owned(), (*text).to_owned()));
             }
         }
-        IgnoredTree::new(Arc::new(tree), Ignore::new(&ignores, spec))
+        IgnoredTree::new(Arc::new(tree), Ignore::new(&ignores, spec).unwrap())
     }
 
     #[test]
@@ -233,6 +241,12 @@ mod tests {
                 .reason
                 .contains("ignores")
         );
+    }
+
+    #[test]
+    fn patterns_are_bounded() {
+        let many = "*.txt\n".repeat(MAX_PATTERNS + 1);
+        assert!(Ignore::new(&[], Some(&many)).is_err());
     }
 
     #[test]

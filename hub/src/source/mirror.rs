@@ -199,7 +199,7 @@ impl Mirror {
     ) -> Result<(String, Arc<dyn Tree + Send + Sync>), SourceError> {
         let (id, tree) = self.tree(revision)?;
         let files = tree.ignore_files().map_err(|it| failed(&it))?;
-        let ignore = Ignore::new(&files, spec.ignore.as_deref());
+        let ignore = Ignore::new(&files, spec.ignore.as_deref()).map_err(|it| failed(&it))?;
         // The files themselves are part of the tree's own hash.
         let id = match &spec.ignore {
             Some(it) => format!("{id}+{}", Digest::of(it.as_bytes()).hex()),
