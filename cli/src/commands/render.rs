@@ -36,7 +36,7 @@ pub(crate) struct ChartFlags {
     /// Namespace of the release.
     #[arg(long, short, default_value = "default")]
     pub(crate) namespace: String,
-    /// A values file; repeat it for more, later ones win.
+    /// A values file, `-` for stdin; repeat it for more, later ones win.
     #[arg(long, short = 'f', value_name = "FILE")]
     pub(crate) values: Vec<PathBuf>,
     /// Set a value: key1=val1,key2=val2.
@@ -45,6 +45,15 @@ pub(crate) struct ChartFlags {
     /// Set a text: key1=val1,key2=val2.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set_string: Vec<String>,
+    /// Set a value from JSON: key1=jsonval1,key2=jsonval2.
+    #[arg(long, value_name = "KEY=JSON")]
+    pub(crate) set_json: Vec<String>,
+    /// Set a text to what a file holds: key1=path1,key2=path2.
+    #[arg(long, value_name = "KEY=FILE")]
+    pub(crate) set_file: Vec<String>,
+    /// Set a text as it stands, commas and backslashes included.
+    #[arg(long, value_name = "KEY=TEXT")]
+    pub(crate) set_literal: Vec<String>,
     /// Kubernetes version of the cluster.
     #[arg(long, value_name = "VERSION")]
     pub(crate) kube_version: Option<String>,
@@ -65,6 +74,12 @@ pub(crate) struct ChartFlags {
     /// Leave tests out.
     #[arg(long)]
     pub(crate) skip_tests: bool,
+    /// Print only what these templates give: paths below the chart, or patterns.
+    #[arg(long, short, value_name = "TEMPLATE")]
+    pub(crate) show_only: Vec<String>,
+    /// Leave `values.schema.json` aside.
+    #[arg(long)]
+    pub(crate) skip_schema_validation: bool,
     /// Render as for an upgrade, not an install.
     #[arg(long)]
     pub(crate) is_upgrade: bool,

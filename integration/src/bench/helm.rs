@@ -1,12 +1,12 @@
 //! Renders of real charts: the real command as a process, ours cold (load, parse, render) and warm (parsed chart, new values), and many
-//! releases of one chart.
+//! releases of one chart. Where there are no shared charts, generated ones are measured.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use capstan_helm::{Chart, Files, HelmVersion, TemplateOptions, Values, template};
 use capstan_playground::toolchest::{Tool, Toolchest};
 
@@ -41,11 +41,9 @@ pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
     let helm = Toolchest::from_env()?
         .path(Tool::Helm4)
         .context("find helm to compare with")?;
-    let cases = read_cases(dir)?;
-    ensure!(
-        !cases.is_empty(),
-        "bench helm: there are no charts (cases.tsv) in the shared data"
-    );
+    // Charts that are written for this run are gone after it.
+    let generated = tempfile::tempdir()?;
+    let cases = read_cases(dir, generated.path())?;
     let mut measures = Vec::new();
     let mut timings = Vec::new();
     for (at, case) in cases.iter().enumerate() {
@@ -66,33 +64,62 @@ pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
     Ok(measures)
 }
 
-/// Charts at their default values, smallest first.
-fn read_cases(dir: Option<&Path>) -> anyhow::Result<Vec<Case>> {
-    let folder =
-        crate::conformance::find_data(dir, "helm", &PARTS).context("find the shared charts")?;
-    let list = std::fs::read_to_string(folder.join("cases.tsv")).unwrap_or_default();
-    let mut cases = Vec::new();
-    for line in list.lines().skip(1) {
-        let [_, chart, "-"] = line.split('\t').collect::<Vec<_>>()[..] else {
-            continue;
-        };
-        let folder = folder.join("charts").join(chart);
-        let mut files = Files::new();
-        add_folder(&mut files, &folder, "")?;
-        let bytes = files.values().map(|data| data.len()).sum();
-        cases.push(Case {
-            name: chart.to_owned(),
-            folder,
-            files,
-            bytes,
-        });
-    }
+/// Charts at their default values, smallest first: the shared ones, evenly spread over all sizes, or generated ones where there are none.
+fn read_cases(dir: Option<&Path>, generated: &Path) -> anyhow::Result<Vec<Case>> {
+    let shared = crate::conformance::find_data(dir, "helm", &PARTS);
+    let list = shared
+        .as_ref()
+        .and_then(|folder| std::fs::read_to_string(folder.join("cases.tsv")).ok());
+    let folders: Vec<(String, PathBuf)> = match (shared, list) {
+        (Some(folder), Some(list)) => at_defaults(&list)
+            .map(|chart| (chart.to_owned(), folder.join("charts").join(chart)))
+            .collect(),
+        _ if dir.is_some() => {
+            bail!("bench helm: there are no charts (cases.tsv) in the folder that was given")
+        }
+        _ => super::charts::write(generated)?
+            .into_iter()
+            .map(|name| (name.clone(), generated.join(name)))
+            .collect(),
+    };
+    let mut cases = folders
+        .into_iter()
+        .map(|(name, folder)| read_case(name, folder))
+        .collect::<Result<Vec<_>, _>>()?;
     cases.sort_by(|a, b| (a.bytes, &a.name).cmp(&(b.bytes, &b.name)));
-    let last = cases.len().saturating_sub(1);
+    ensure!(
+        !cases.is_empty(),
+        "bench helm: cases.tsv names no chart at its default values"
+    );
+    let last = cases.len() - 1;
     let picked: Vec<usize> = (0..CHARTS).map(|i| i * last / (CHARTS - 1)).collect();
     let numbered = cases.into_iter().enumerate();
     let chosen = numbered.filter(|(at, _)| picked.contains(at));
     Ok(chosen.map(|(_, case)| case).collect())
+}
+
+/// The charts that a list of cases has at their default values.
+fn at_defaults(list: &str) -> impl Iterator<Item = &str> {
+    let rows = list
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect::<Vec<_>>());
+    rows.filter_map(|row| match row[..] {
+        [_, chart, "-"] => Some(chart),
+        _ => None,
+    })
+}
+
+fn read_case(name: String, folder: PathBuf) -> anyhow::Result<Case> {
+    let mut files = Files::new();
+    add_folder(&mut files, &folder, "").with_context(|| folder.display().to_string())?;
+    let bytes = files.values().map(|data| data.len()).sum();
+    Ok(Case {
+        name,
+        folder,
+        files,
+        bytes,
+    })
 }
 
 /// A release whose values no other has, so that no render can stand for another.

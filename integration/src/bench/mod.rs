@@ -1,5 +1,6 @@
 //! Benchmarks: each measures in one run what it compares.
 
+mod charts;
 mod commit;
 mod drift;
 mod fleet;

@@ -17,7 +17,9 @@ use super::{Group, Report, Verdict, compare};
 /// The files and folders that hold cases; any may be missing.
 pub(crate) const PARTS: [&str; 2] = ["probes.jsonl", "cases.tsv"];
 
-/// The versions, with the folder of what each is expected to print and the Kubernetes version that the probes were made with.
+/// The versions, with the folder of what each is expected to print and the Kubernetes version that the probes were made with: those of
+/// Helm 3 print `.Capabilities.KubeVersion` as v1.20.0, what its packages say of themselves in a program that does not stamp a version
+/// into them as the command's build does.
 const VERSIONS: [(HelmVersion, &str, &str); 2] = [
     (HelmVersion::V3, "3.21", "v1.20.0"),
     (HelmVersion::V4, "4.2", "v1.36.0"),

@@ -111,9 +111,15 @@ pub enum Error {
         /// What there is.
         value: String,
     },
-    /// Which dependencies are on cannot be decided.
-    #[error("chart dependencies processing failed: {0}")]
-    Dependencies(#[source] Box<Error>),
+    /// Which dependencies are on cannot be decided. Helm 4 puts words before the reason.
+    #[error("{}{reason}", if *.version == HelmVersion::V4 { "chart dependencies processing failed: " } else { "" })]
+    Dependencies {
+        /// Why.
+        #[source]
+        reason: Box<Error>,
+        /// Whose words to use.
+        version: HelmVersion,
+    },
     /// Values do not meet a schema. Every violation is listed.
     #[error(
         "values don't meet the specifications of the schema(s) in the following chart(s):\n{0}"

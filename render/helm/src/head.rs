@@ -93,7 +93,8 @@ impl HeadCache {
             .iter()
             .map(|(key, text)| key.len() + text.len())
             .sum();
-        if bytes <= MAX_ANNOTATION_BYTES {
+        // Nothing of a Secret outlives its render.
+        if bytes <= MAX_ANNOTATION_BYTES && head.kind != "Secret" {
             let mut heads = lock();
             if heads.len() >= MAX_HEADS {
                 heads.clear();

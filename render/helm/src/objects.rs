@@ -1,8 +1,8 @@
 //! The objects that templates see: `.Chart`, `.Capabilities`, `.Files`, `.Values` and their methods, as each version of Helm shapes them.
 
-use std::any::Any;
+mod structs;
 
-use capstan_gotemplate::{Ctx, FuncError, List, Map, Method, NamedType, Object, Str, Type, Value};
+use capstan_gotemplate::{Ctx, FuncError, List, Map, Method, NamedType, Str, Type, Value};
 use capstan_goyaml::{Error as YamlError, Marshal, ValueWriter, marshal};
 use serde_json::Value as Json;
 
@@ -13,6 +13,7 @@ use crate::pattern::Glob;
 use crate::tree::Tree;
 use crate::values::{path_value, table};
 use crate::work::{ChartId, Work};
+use structs::{Struct, struct_field};
 
 /// `.Values` and what else Helm keeps as `Values`.
 pub(crate) static VALUES: [NamedType; 2] = [
@@ -60,8 +61,13 @@ static VALUES_METHODS: [Method; 5] = [
     Method::new("Table", &[Type::String], Type::Any, |ctx, args| {
         let path = text(args, 1);
         let version = context::of(ctx)?.version;
-        let found = table(&receiver(args)?, &path)
-            .ok_or_else(|| FuncError::from(format!("{:?} is not a table", last_segment(&path))))?;
+        let values = receiver(args)?;
+        let found = table(&values, &path).ok_or_else(|| {
+            FuncError::from(format!(
+                "{:?} is not a table",
+                missing_table(&values, &path)
+            ))
+        })?;
         Ok(Value::Map(found.named(&VALUES[version as usize])))
     }),
     Method::new("YAML", &[], Type::String, |_, args| {
@@ -139,6 +145,18 @@ fn text(args: &[Value], index: usize) -> String {
         .and_then(Value::as_str)
         .map(ToString::to_string)
         .unwrap_or_default()
+}
+
+/// The first name of a path where no table is.
+fn missing_table<'p>(values: &Map, path: &'p str) -> &'p str {
+    let ends = path
+        .match_indices('.')
+        .map(|(at, _)| at)
+        .chain([path.len()]);
+    let missing = ends
+        .map(|end| &path[..end])
+        .find(|part| table(values, part).is_none());
+    last_segment(missing.unwrap_or(path))
 }
 
 fn last_segment(path: &str) -> &str {
@@ -290,79 +308,6 @@ fn helm_version(version: HelmVersion) -> Value {
         json: Some(json),
         ..Struct::default()
     })
-}
-
-fn struct_field(args: &[Value], name: &str) -> Value {
-    args.first()
-        .and_then(Value::downcast::<Struct>)
-        .and_then(|object| object.field(name))
-        .unwrap_or_default()
-}
-
-/// A Go struct, or a pointer to one.
-#[derive(Debug, Clone, Default)]
-struct Struct {
-    type_name: &'static str,
-    fields: Vec<(&'static str, Value)>,
-    /// Fields of an embedded struct, which are found as if they were its own.
-    embedded: Vec<(&'static str, Value)>,
-    /// Under the names that JSON has for them, empty ones left out; the fields themselves where there is nothing here.
-    json: Option<Vec<(&'static str, Value)>>,
-    /// What its pointer can do: a copy, which is what functions get, has neither methods nor text.
-    methods: &'static [Method],
-    text: Option<String>,
-    /// The fields of a copy, where fields that templates cannot reach are printed too.
-    printed: Option<Vec<(&'static str, Value)>>,
-}
-
-impl Object for Struct {
-    fn type_name(&self) -> &'static str {
-        self.type_name
-    }
-
-    fn fields(&self) -> Vec<(&'static str, Value)> {
-        self.fields.clone()
-    }
-
-    fn field(&self, name: &str) -> Option<Value> {
-        self.fields
-            .iter()
-            .chain(&self.embedded)
-            .find(|(field, _)| *field == name)
-            .map(|(_, value)| value.clone())
-    }
-
-    fn methods(&self) -> &'static [Method] {
-        self.methods
-    }
-
-    fn text(&self) -> Option<String> {
-        self.text.clone()
-    }
-
-    fn copied(&self) -> Option<Value> {
-        self.text.as_ref()?;
-        let fields = self.printed.as_ref().unwrap_or(&self.fields).clone();
-        Some(Value::object(Self {
-            type_name: self.type_name,
-            fields,
-            json: self.printed.is_some().then(|| self.fields.clone()),
-            ..Self::default()
-        }))
-    }
-
-    fn json(&self) -> Option<Value> {
-        // JSON keeps the order of a struct's fields, which a map would lose.
-        let fields = self.json.clone()?;
-        Some(Value::object(Self {
-            fields,
-            ..Self::default()
-        }))
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
 
 /// `.Files`.

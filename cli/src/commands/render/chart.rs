@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read,
     path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -10,7 +11,8 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use capstan_helm::{
-    Chart, Files, HelmVersion, Now, Secret, TemplateOptions, TextOptions, Values, template,
+    Chart, Files, HelmVersion, Now, Secret, StrvalsError, TemplateOptions, TextOptions, Values,
+    template,
 };
 
 use super::ChartFlags;
@@ -100,24 +102,59 @@ fn options(flags: &ChartFlags) -> anyhow::Result<TemplateOptions> {
         no_hooks: flags.no_hooks,
         skip_tests: flags.skip_tests,
     };
+    options.show_only.clone_from(&flags.show_only);
+    options.skip_schema_validation = flags.skip_schema_validation;
+    options.values = values(flags, version)?;
+    Ok(options)
+}
+
+/// What the flags give together: Helm goes by their kinds, not by the order in which they stand.
+fn values(flags: &ChartFlags, version: HelmVersion) -> anyhow::Result<Values> {
     let mut values = Values::new();
     for file in &flags.values {
-        let text = fs::read(file).with_context(|| file.display().to_string())?;
+        let text = read_values(file).with_context(|| file.display().to_string())?;
         let given = Values::parse(&text, version)
             .map_err(|error| anyhow!("failed to parse {}: {error}", file.display()))?;
         values = values.merged(&given);
     }
-    for assignment in &flags.set {
+    let failed = |flag: &'static str| {
+        move |error: StrvalsError| anyhow!("failed parsing {flag} data: {error}")
+    };
+    for json in &flags.set_json {
         values = values
-            .set(assignment)
-            .map_err(|error| anyhow!("failed parsing --set data: {error}"))?;
+            .set_json(json, version)
+            .map_err(failed("--set-json"))?;
+    }
+    for assignment in &flags.set {
+        values = values.set(assignment).map_err(failed("--set"))?;
     }
     for assignment in &flags.set_string {
-        let set = values.set_string(assignment);
-        values = set.map_err(|error| anyhow!("failed parsing --set-string data: {error}"))?;
+        values = values
+            .set_string(assignment)
+            .map_err(failed("--set-string"))?;
     }
-    options.values = values;
-    Ok(options)
+    for assignment in &flags.set_file {
+        let mut read = |path: &str| fs::read(path).map_err(|error| format!("{path}: {error}"));
+        values = values
+            .set_file(assignment, &mut read)
+            .map_err(failed("--set-file"))?;
+    }
+    for assignment in &flags.set_literal {
+        values = values
+            .set_literal(assignment)
+            .map_err(failed("--set-literal"))?;
+    }
+    Ok(values)
+}
+
+/// A values file, or stdin.
+fn read_values(file: &Path) -> std::io::Result<Vec<u8>> {
+    if file.as_os_str() != "-" {
+        return fs::read(file);
+    }
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// The present.

@@ -98,8 +98,10 @@ fn execute(chart: &Chart, values: &Values, input: &RenderInput) -> Result<Execut
     check(chart, input)?;
     let mut work = Work::new(chart, input.version)?;
     let given = values.0.to_map();
-    dependencies::process(&mut work, &given)
-        .map_err(|error| Error::Dependencies(Box::new(error)))?;
+    dependencies::process(&mut work, &given).map_err(|error| Error::Dependencies {
+        reason: Box::new(error),
+        version: input.version,
+    })?;
     let values = coalesce_values(&work, ROOT, &given, Coalescing::Coalesce)?;
     if !input.skip_schema_validation {
         let violations = check_schemas(&work, ROOT, &values, input);

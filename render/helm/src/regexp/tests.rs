@@ -52,6 +52,7 @@ fn what_only_go_takes() {
     check(r"(?i)ABC(?-i:d)", &["abcd"], &["abcD"]);
     check(r"(?s)^a.b$", &["a\nb"], &["acbb"]);
     check(r"^(?P<x>a)(?<y>b)$", &["ab"], &["a"]);
+    check(r"^(?P<x>a)(?P<x>b)$", &["ab"], &["a"]);
     check("^ # a$", &[" # a"], &["a"]);
 }
 
@@ -69,6 +70,7 @@ fn mistakes_are_reported_in_gos_words() {
         ("a{3,2}", "invalid repeat count: `{3,2}`"),
         ("[z-a]", "invalid character class range: `z-a`"),
         ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
+        (r"a\p{Foo}(", r"invalid character class range: `\p{Foo}`"),
         (r"\q", r"invalid escape sequence: `\q`"),
         (r"\1", r"invalid escape sequence: `\1`"),
         (r"\Z", r"invalid escape sequence: `\Z`"),

@@ -91,7 +91,7 @@ fn set_makes_lists() {
     );
     set(
         "a[0]b=1",
-        "error: unexpected data at end of array index: \"b\"",
+        "error: unexpected data at end of array index: ['b']",
     );
     set(
         "a[65537]=1",
