@@ -121,7 +121,11 @@ async fn play(story: &Story, client: &Client) -> Vec<String> {
             name: None,
             verb: request.verb.clone(),
             path: fill(&request.path, &namespace, &known),
-            headers: request.headers.clone(),
+            headers: request
+                .headers
+                .iter()
+                .map(|(header, value)| (header.clone(), fill(value, &namespace, &known)))
+                .collect(),
             body: fill(&request.body, &namespace, &known),
         };
         let answer = client.send(&filled).await;
@@ -215,6 +219,7 @@ async fn full() -> &'static Pair {
 }
 
 stories! {
+    an_agent: "agent.http" on api_only,
     server_side_apply: "apply.http" on api_only,
     other_writes: "write.http" on api_only,
     reads: "read.http" on api_only,

@@ -41,6 +41,9 @@ impl Normaliser {
                 let is_list = map.get("items").is_some_and(Value::is_array);
                 // Says whether the stored form changed; a client that is no storage migrator has no use for it.
                 map.shift_remove("storageVersionHash");
+                for key in ["gitCommit", "goVersion"] {
+                    map.entry(key).and_modify(|built| *built = "<built>".into());
+                }
                 if let Some(prefix) = map.get("generateName").and_then(Value::as_str)
                     && map.contains_key("name")
                 {
@@ -77,7 +80,10 @@ fn library_words(text: &str) -> String {
     let syntax = Regex::new(r#"invalid character[^"]*"#).expect("a pattern");
     let difference = Regex::new(r#"\\n@@ (?:[^"\\]|\\.)*"#).expect("a pattern");
     let version = Regex::new(r#"(resourceVersion\\+":\\+")\d+"#).expect("a pattern");
+    let record = Regex::new(r"\(\d+\)( does not match the ResourceVersion in record )\(\d+\)")
+        .expect("a pattern");
     let text = syntax.replace_all(text, "<syntax error>");
+    let text = record.replace_all(&text, "(<version>)$1(<version>)");
     let text = difference.replace_all(&text, "");
     version.replace_all(&text, "$1<version>").into_owned()
 }
