@@ -29,6 +29,7 @@ mod ports;
 mod process;
 mod ready;
 mod reaper;
+mod setup;
 pub mod ssh;
 
 pub use cluster::LocalCluster;

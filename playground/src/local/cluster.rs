@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::command::{self, Files};
 use super::folder;
 use super::kubeconfig::kubeconfig;
-use super::pki::{self, Identity, Pki};
+use super::pki::{self, Pki};
 use super::ports::Ports;
 use super::process::{Process, State};
 use super::ready::{READY_LIMIT, chain, wait_until};
 use super::reaper::Reaper;
+use super::setup::{NODE, client, io, is_ready, node, programs, url, write};
 use super::{LocalError, LocalOptions, Part, Variant};
 
 /// How often a start is tried again with other ports. Each try loses only if another process took one of six ports within
@@ -26,9 +27,6 @@ const PORT_ATTEMPTS: usize = 5;
 
 /// The group that may do everything.
 const ADMINS: &str = "system:masters";
-
-/// The one node of a full cluster.
-const NODE: &str = "node-0";
 
 /// A real Kubernetes control plane. Dropping it kills its processes and removes its data.
 #[derive(Debug)]
@@ -430,76 +428,5 @@ impl Drop for LocalCluster {
             .values()
             .for_each(|process| process.signal(Signal::SIGKILL));
         self.parts().clear();
-    }
-}
-
-/// The paths of all binaries that the variant needs, built where they are missing.
-async fn programs(options: &LocalOptions) -> Result<BTreeMap<Part, PathBuf>, LocalError> {
-    let (chest, parts) = (options.toolchest.clone(), options.variant.parts());
-    let found = tokio::task::spawn_blocking(move || {
-        parts
-            .iter()
-            .map(|part| Ok((*part, chest.path(part.tool())?)))
-            .collect()
-    });
-    found.await.expect("finding tools does not panic")
-}
-
-fn url(ports: &Ports) -> String {
-    format!("https://127.0.0.1:{}", ports.api_server)
-}
-
-fn client(cluster: &str, pki: &Pki, admin: &Identity) -> Result<reqwest::Client, LocalError> {
-    let identity =
-        reqwest::Identity::from_pem(format!("{}{}", admin.certificate, admin.key).as_bytes());
-    let authority = reqwest::Certificate::from_pem(pki.authority.as_bytes());
-    let built = identity.and_then(|identity| {
-        // Straight to the loopback, whatever proxy the environment names.
-        reqwest::Client::builder()
-            .no_proxy()
-            .identity(identity)
-            .tls_certs_only([authority?])
-            .build()
-    });
-    built.map_err(|error| LocalError::Request {
-        cluster: cluster.to_owned(),
-        doing: "making a client".to_owned(),
-        reason: chain(&error),
-    })
-}
-
-fn node() -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": NODE,
-            "annotations": {"kwok.x-k8s.io/node": "fake"},
-            "labels": {"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"},
-        },
-    })
-}
-
-fn is_ready(object: &Value) -> bool {
-    let conditions = object["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| {
-        all.iter()
-            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-    })
-}
-
-/// Replaces a file as a whole, so that nobody reads half of it.
-fn write(path: &Path, text: &str) -> Result<(), LocalError> {
-    let new = path.with_extension("new");
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, path))
-        .map_err(io(path, "writing"))
-}
-
-fn io<'a>(path: &'a Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> LocalError + 'a {
-    move |source| LocalError::Io {
-        path: path.to_owned(),
-        doing,
-        source,
     }
 }
