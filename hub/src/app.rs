@@ -285,6 +285,8 @@ pub(crate) fn open(
         traces,
         agents_address,
     });
+    let mirrors = hub.mirrors();
+    source::unlock(&mirrors).map_err(|it| failed("a mirror", &mirrors)(it.to_string()))?;
     planner::restore(&hub).map_err(in_store)?;
     Ok((Arc::new(hub), Arc::new(access)))
 }

@@ -21,7 +21,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 pub(crate) use egress::without_credentials;
 pub(crate) use follow::Follow;
-pub(crate) use mirror::{Mirror, SourceError};
+pub(crate) use mirror::{Mirror, SourceError, unlock};
 pub(crate) use webhook::{Announced, announced};
 
 use crate::{clock::now_ms, secret::random_below, state::Hub};

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs, io,
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -32,6 +33,26 @@ pub(crate) enum SourceError {
     Failed(String),
     #[error("{what} is not in the repository")]
     Missing { what: String },
+}
+
+/// Removes the locks that a hub left in its mirrors when it was killed: with one of them a ref could never be moved again.
+/// For the start only, while nobody else uses the data folder.
+pub(crate) fn unlock(mirrors: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(mirrors) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
+            unlock(&path)?;
+        } else if path.extension().is_some_and(|it| it == "lock") {
+            tracing::warn!(path = %path.display(), "a lock that a killed hub left is removed");
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The mirror.

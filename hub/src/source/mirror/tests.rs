@@ -102,6 +102,21 @@ fn main() -> Follow {
 }
 
 #[test]
+fn a_lock_that_a_killed_hub_left_stops_nothing() {
+    let here = Here::new();
+    let first = here.upstream.commit(None, &[("a.yaml", "one")]);
+    here.fetch(&main()).unwrap();
+    let mirror = here.mirror(&main());
+    let own = mirror.repository.path().join(main().local_ref());
+    fs::write(own.with_added_extension("lock"), b"").unwrap();
+    let second = here.upstream.commit(Some(first), &[("a.yaml", "two")]);
+    assert!(here.fetch(&main()).is_err(), "the lock is one");
+    unlock(&here.folder.path().join("mirrors")).unwrap();
+    let revision = here.fetch(&main()).unwrap();
+    assert_eq!(revision.to_string(), format!("main@sha1:{second}"));
+}
+
+#[test]
 fn files_are_read_at_the_revision_that_was_fetched() {
     let here = Here::new();
     let first = here
