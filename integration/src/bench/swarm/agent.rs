@@ -28,10 +28,12 @@ use tokio::{net::TcpStream, sync::mpsc, sync::watch};
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Streaming,
+    Code, Streaming,
     transport::{Channel, Endpoint, Uri},
 };
 
+/// Wait after the hub takes no more enrolments for a moment.
+const ENROLMENT_RETRY: Duration = Duration::from_millis(200);
 /// Messages that wait to be sent.
 const SEND_QUEUE: usize = 8;
 
@@ -66,15 +68,22 @@ impl Agent {
         let request = CertificateParams::new(Vec::new())?.serialize_request(&key)?;
         let kube_system_uid = format!("00000000-0000-4000-8000-{number:012}");
         let open = client_config(&hub.ca_pem, None)?;
-        let answer = EnrolmentClient::new(dial(&hub.address, open).await?)
-            .enroll(EnrollRequest {
-                token: token.to_owned(),
-                csr_der: request.der().to_vec().into(),
-                kube_system_uid: kube_system_uid.clone(),
-                agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            })
-            .await?
-            .into_inner();
+        let mut client = EnrolmentClient::new(dial(&hub.address, open).await?);
+        let enroll = EnrollRequest {
+            token: token.to_owned(),
+            csr_der: request.der().to_vec().into(),
+            kube_system_uid: kube_system_uid.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let answer = loop {
+            match client.enroll(enroll.clone()).await {
+                // So many a second, as the hub says.
+                Err(status) if status.code() == Code::ResourceExhausted => {
+                    tokio::time::sleep(ENROLMENT_RETRY).await;
+                }
+                answer => break answer?.into_inner(),
+            }
+        };
         let chain = CertificateDer::pem_slice_iter(&answer.certificate_pem);
         let chain = chain.collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|error| anyhow::anyhow!("the certificate: {error:?}"))?;
