@@ -168,6 +168,7 @@ pub(crate) fn clean(
         && annotations.entries().all(|(key, value)| {
             value.tag == capstan_goyaml::Tag::Str
                 && value.content.is_empty()
+                && !value.style.has(capstan_goyaml::Style::FOLDED)
                 && !is_internal(&key.value)
         });
     if is_clean {

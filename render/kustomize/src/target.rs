@@ -172,7 +172,7 @@ impl<'a> Target<'a> {
         let vars = &self.kustomization.vars;
         variables::attach(vars, &mut acc.list)
             .and_then(|()| acc.merge_vars(vars.iter().map(variables::with_defaults)))
-            .context("merging vars")
+            .context(format_args!("merging vars {}", variables::shown_all(vars)))
             .in_file(&self.file)?;
         Ok(acc)
     }

@@ -68,12 +68,24 @@ fn target_type(var: &Var) -> Gvk {
 
 /// How Go prints a variable.
 fn shown(var: &Var) -> String {
-    format!(
-        "{{{} {} {{{}}}}}",
-        var.name,
-        target_type(var),
-        var.field.path
-    )
+    shown_as(var, &target_type(var))
+}
+
+fn shown_as(var: &Var, object: &Gvk) -> String {
+    format!("{{{} {object} {{{}}}}}", var.name, var.field.path)
+}
+
+/// How Go prints a list of variables as they are written.
+pub(crate) fn shown_all(vars: &[Var]) -> String {
+    let shown = vars.iter().map(|var| {
+        let object = Gvk {
+            group: var.object.group.clone(),
+            version: var.object.version.clone(),
+            kind: var.object.kind.clone(),
+        };
+        shown_as(var, &object)
+    });
+    format!("[{}]", shown.collect::<Vec<_>>().join(" "))
 }
 
 /// Notes on the object that each variable is read from that it is.
