@@ -111,7 +111,7 @@ impl PatchTransformer {
         };
         for at in target.select(list.items())? {
             let resource = &mut list.items_mut()[at];
-            resource.remember_id();
+            resource.remember_id(schema)?;
             apply_operations(resource, operations, schema)?;
         }
         Ok(())
@@ -216,7 +216,7 @@ pub(crate) fn merge_into(resource: &mut Resource, patch: &Resource, schema: &Sch
     );
     let allowed = &patch.memory;
     if allowed.allow_name_change || allowed.allow_kind_change {
-        resource.remember_id();
+        resource.remember_id(schema)?;
     }
     if replaces_annotations(patch.node()) {
         resource.memory = Memory::default();

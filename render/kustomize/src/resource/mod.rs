@@ -5,7 +5,7 @@ pub(crate) mod parse;
 
 use std::sync::{Arc, OnceLock};
 
-use capstan_goyaml::Node;
+use capstan_goyaml::{Kind, Node, Style, Tag};
 
 use crate::error::{Error, Result};
 use crate::id::{Gvk, ResId};
@@ -193,13 +193,31 @@ impl Resource {
         &self.id.gvk.kind
     }
 
-    pub(crate) fn remember_id(&mut self) {
+    /// Notes the identity that the object has before it gets another. kustomize notes it in the annotations, all of which it writes anew
+    /// as texts.
+    pub(crate) fn remember_id(&mut self, schema: &Schema) -> Result<()> {
         let namespace = self.id.effective_namespace().to_owned();
         self.memory.previous.push(Previous {
             name: self.id.name.clone(),
             namespace,
             kind: self.id.gvk.kind.clone(),
         });
+        let is_plain = |value: &Node| {
+            value.kind == Kind::Scalar && value.tag == Tag::Str && !value.style.has(Style::FOLDED)
+        };
+        let annotations = self
+            .node()
+            .get("metadata")
+            .and_then(|m| m.get("annotations"))
+            .filter(|map| map.kind == Kind::Mapping);
+        if annotations.is_none_or(|map| map.entries().all(|(_, value)| is_plain(value))) {
+            return Ok(());
+        }
+        let texts: std::collections::BTreeMap<String, String> = self
+            .annotations()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        self.edit(schema, |object| set_meta_map(object, "annotations", texts))
     }
 
     /// The identities that the object had, oldest first, without the one that it has now.

@@ -38,7 +38,7 @@ pub(crate) fn affix(
                     &mut resource.memory.suffixes
                 };
                 affixes.push(text.to_owned());
-                resource.remember_id();
+                resource.remember_id(schema)?;
             }
             let mut set = |field: &mut Node| {
                 node::expect_kind(field, capstan_goyaml::Kind::Scalar)?;

@@ -52,7 +52,7 @@ impl NamespaceTransformer {
             if resource.is_gone() || resource.memory.from_helm {
                 continue;
             }
-            resource.remember_id();
+            resource.remember_id(schema)?;
             let before = resource.id().clone();
             if self.changes(resource.node(), before.cluster_scoped) {
                 resource
