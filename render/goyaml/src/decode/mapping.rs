@@ -47,6 +47,9 @@ impl<B: Build> Decoder<'_, B> {
                     self.json_error(format!("json: unsupported type: {go_type}"));
                 }
                 self.fill_v3(node, &mut list, None, generic)?;
+                if any_scalar_key {
+                    keep_last(&mut list);
+                }
                 Ok(self.build.mapping(list))
             }
         }
@@ -157,25 +160,35 @@ impl<B: Build> Decoder<'_, B> {
             return Ok(taken);
         }
         let mut merge = None;
+        // Go notes the map's own keys as values of any type, and looks merged ones up as texts: only texts are found.
+        let mut loose = Vec::new();
         for (key, value) in node.entries() {
             if is_merge(self.options.dialect, key) {
                 merge = Some(value);
                 continue;
             }
-            let Some(text) = self.key_v3(key, generic)? else {
+            let Some((text, is_text)) = self.key_v3(key, generic)? else {
                 continue;
             };
-            if let Some(taken) = &mut taken
-                && !taken.insert(text.clone())
-            {
-                continue;
+            if let Some(taken) = &mut taken {
+                // A null takes the place of nothing.
+                let is_known = !taken.insert(text.clone())
+                    || is_null(value)? && list.iter().any(|(key, _)| *key == text);
+                if is_known {
+                    continue;
+                }
+            } else if !is_text && !generic {
+                loose.push(text.clone());
             }
             list.push((text, self.value(value)?));
         }
         let Some(merge) = merge else {
             return Ok(taken);
         };
-        let mut merged = taken.unwrap_or_else(|| list.iter().map(|(key, _)| key.clone()).collect());
+        let mut merged = taken.unwrap_or_else(|| {
+            let own = list.iter().map(|(key, _)| key);
+            own.filter(|key| !loose.contains(key)).cloned().collect()
+        });
         for source in merge_sources(merge)? {
             let mut result = None;
             self.with_source(source, |decoder, mapping| {
@@ -188,8 +201,9 @@ impl<B: Build> Decoder<'_, B> {
         Ok(Some(merged))
     }
 
-    /// The text of a key. In a map of strings a null has none, and its entry is left out.
-    fn key_v3(&mut self, key: &Node, generic: bool) -> Result<Option<Text>, Error> {
+    /// The text of a key, and whether it is one where any type may stand. In a map of strings a null has none, and its entry is left
+    /// out.
+    fn key_v3(&mut self, key: &Node, generic: bool) -> Result<Option<(Text, bool)>, Error> {
         self.count()?;
         let target = key.target()?;
         if target.kind != Kind::Scalar {
@@ -202,9 +216,12 @@ impl<B: Build> Decoder<'_, B> {
             return Ok(None);
         }
         Ok(match self.scalar(target)? {
-            Scalar::Bytes(text) => Some(text.into()),
+            Scalar::Bytes(text) => Some((text.into(), true)),
             Scalar::Resolved(Resolved::Null) if !generic => None,
-            Scalar::Resolved(_) => Some(target.value.clone()),
+            Scalar::Resolved(resolved) => {
+                let is_text = matches!(resolved, Resolved::Str | Resolved::Merge);
+                Some((target.value.clone(), is_text))
+            }
         })
     }
 
@@ -287,6 +304,26 @@ pub(super) fn merge_sources(value: &Node) -> Result<Vec<&Node>, Error> {
     } else {
         Err(want_map())
     }
+}
+
+fn is_null(value: &Node) -> Result<bool, Error> {
+    let value = value.target()?;
+    Ok(value.kind == Kind::Scalar
+        && (value.tag == Tag::Null
+            || value.tag.is_open()
+                && !is_string(value)
+                && implied_tag(Dialect::V3, &value.value) == Tag::Null))
+}
+
+/// Of entries with the same key, the last.
+fn keep_last<V>(list: &mut Vec<(Text, V)>) {
+    if !has_duplicates(list.iter().map(|(key, _)| key.as_str())) {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    list.reverse();
+    list.retain(|(key, _)| seen.insert(key.clone()));
+    list.reverse();
 }
 
 fn has_string_keys(node: &Node) -> Result<bool, Error> {
