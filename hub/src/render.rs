@@ -20,7 +20,7 @@ pub(crate) struct Input<'a> {
     pub(crate) name: &'a ClusterName,
     pub(crate) roots: &'a [RootUnit],
     pub(crate) sources: &'a BTreeMap<SourceKey, GitRepository>,
-    pub(crate) trees: &'a BTreeMap<SourceKey, PinnedTree>,
+    pub(crate) trees: &'a BTreeMap<SourceKey, Result<PinnedTree, String>>,
     pub(crate) digest_key: &'a [u8; 32],
 }
 

@@ -198,10 +198,16 @@ async fn fetch(hub: Arc<Hub>, slots: Arc<Semaphore>, key: SourceKey, spec: Sourc
         let mut table = hub.source_table();
         let status = table.sources.get_mut(&key);
         let before = status.as_ref().and_then(|it| it.head.clone());
-        // What was asked for may be another thing by now.
-        let news = status
-            .filter(|it| it.spec.url == spec.url && it.spec.follow == spec.follow)
-            .and_then(|it| it.fetched(fetched, now));
+        let news = match status {
+            Some(it) if it.spec == spec => it.fetched(fetched, now),
+            // What was asked for is another thing by now: it is fetched at once.
+            Some(it) => {
+                it.running = false;
+                it.due_ms = 0;
+                None
+            }
+            None => None,
+        };
         (before, news)
     };
     match news {

@@ -45,8 +45,8 @@ pub struct ClusterInput<'a> {
     pub roots: &'a [RootUnit],
     /// The sources that the fleet path grants.
     pub sources: &'a BTreeMap<SourceKey, GitRepository>,
-    /// Their content at the cluster's pins. One that could not be fetched is missing.
-    pub trees: &'a BTreeMap<SourceKey, PinnedTree>,
+    /// Their content at the cluster's pins, or why it cannot be read. One that was not fetched yet is missing.
+    pub trees: &'a BTreeMap<SourceKey, Result<PinnedTree, String>>,
     /// The cluster's own key, with which sensitive content is addressed.
     pub digest_key: &'a [u8; 32],
 }
@@ -162,10 +162,13 @@ fn make_artifacts(
     for object in rendered.flux.iter().filter(is_generator) {
         let find = |reference: &SourceRef| {
             let key = granted(input, task, reference, &object.key().namespace);
-            let pinned = input.trees.get(&key).cloned();
-            pinned
-                .map(|it| (key.clone(), it))
-                .ok_or_else(|| format!("{key} is not there: it is not granted in the fleet path, not fetched, or not of a kind that is there yet"))
+            match input.trees.get(&key) {
+                Some(Ok(it)) => Ok((key, it.clone())),
+                Some(Err(why)) => Err(format!("{key} cannot be read: {why}")),
+                None => Err(format!(
+                    "{key} is not there: it is not granted in the fleet path, not fetched, or not of a kind that is there yet"
+                )),
+            }
         };
         match artifact::generate(object, find) {
             Ok(made) => artifacts.extend(made),
@@ -261,12 +264,15 @@ fn find_source<'a>(
             "spec.sourceRef: {source} is not granted; declare the source in the fleet path"
         ))));
     }
-    let Some(pinned) = input.trees.get(&source) else {
-        return Err(failed(Problem::error(format!(
+    match input.trees.get(&source) {
+        Some(Ok(pinned)) => Ok((source, pinned)),
+        Some(Err(why)) => Err(failed(Problem::error(format!(
+            "spec.sourceRef: {source} cannot be read: {why}"
+        )))),
+        None => Err(failed(Problem::error(format!(
             "spec.sourceRef: {source} has not been fetched yet"
-        ))));
-    };
-    Ok((source, pinned))
+        )))),
+    }
 }
 
 /// A defect of a renderer is one unit's problem, not the fleet's.

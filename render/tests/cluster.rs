@@ -59,7 +59,7 @@ fn render_with(memo: &Memo, tree_id: &str, files: &[(&str, &str)]) -> RenderedCl
         name: &"dev".parse().unwrap(),
         roots: &root_units(),
         sources: &BTreeMap::from([(source(), GitRepository::parse(&spec).unwrap())]),
-        trees: &BTreeMap::from([(source(), pinned)]),
+        trees: &BTreeMap::from([(source(), Ok(pinned))]),
         digest_key: &[7; 32],
     };
     render_cluster(&input, memo)

@@ -95,7 +95,7 @@ fn find(hub: &Hub, planned: &Planned, text: &str) -> Result<Revision, ApiError> 
             let known = revision.filter(|it| {
                 sources
                     .iter()
-                    .any(|source| open_tree(hub, source, it).is_some())
+                    .any(|source| open_tree(hub, source, it).is_ok())
             });
             let not = || {
                 ApiError::NotFound(format!(
@@ -127,17 +127,17 @@ fn cluster_differences(
         .links
         .newest(&record.uid)
         .unwrap_or_else(|| Arc::new(empty));
-    let mut trees: BTreeMap<SourceKey, PinnedTree> = BTreeMap::new();
+    let mut trees: BTreeMap<SourceKey, Result<PinnedTree, String>> = BTreeMap::new();
     for source in planned.sources.keys() {
         let head = planned.heads.get(source);
         let pinned = desired.sources.get(source).map(|it| &it.revision);
         // A revision belongs to the sources whose mirror has it; the others stay where they are.
         let tree = match wanted {
-            Some(wanted) => open_tree(hub, source, wanted),
-            None => head.and_then(|it| open_tree(hub, source, it)),
+            Some(wanted) => open_tree(hub, source, wanted).ok(),
+            None => head.and_then(|it| open_tree(hub, source, it).ok()),
         };
-        let tree = tree.or_else(|| pinned.or(head).and_then(|it| open_tree(hub, source, it)));
-        if let Some(tree) = tree {
+        let present = || Some(open_tree(hub, source, pinned.or(head)?));
+        if let Some(tree) = tree.map(Ok).or_else(present) {
             trees.insert(source.clone(), tree);
         }
     }

@@ -34,7 +34,7 @@ const NOT_FETCHED: &str = "the fleet repository has not been fetched yet";
 const MAX_KEPT: usize = 1_000_000;
 
 /// The trees at the revisions that clusters follow, opened once for all of them.
-type Trees = BTreeMap<(SourceKey, Revision), Option<PinnedTree>>;
+type Trees = BTreeMap<(SourceKey, Revision), Result<PinnedTree, String>>;
 
 /// What a round found out of one cluster.
 struct Planning {
@@ -45,6 +45,8 @@ struct Planning {
     orphans: Orphans,
     next: Next,
     warnings: Vec<String>,
+    /// Every source could be read; otherwise it is rendered again though nothing changes.
+    all_read: bool,
 }
 
 impl Planner {
@@ -91,7 +93,11 @@ impl Planner {
         quarantine::end(hub, &moves)?;
         self.proven.extend(moves);
         for it in &plannings {
-            self.rendered.insert(it.name.clone(), it.fingerprint);
+            if it.all_read {
+                self.rendered.insert(it.name.clone(), it.fingerprint);
+            } else {
+                self.rendered.remove(&it.name);
+            }
         }
         self.publish(hub, plannings, generation, started);
         say(hub, &decision);
@@ -213,13 +219,13 @@ impl Planner {
                 pins: &pins,
                 sources,
             };
-            let (outcomes, warnings) = self.render(&cluster, &mut trees)?;
+            let (rendered, all_read) = self.render(&cluster, &mut trees)?;
             let incomplete = incomplete(fleet, placing);
             let next = next(&NextInput {
                 now_ms: now_ms(),
                 previous: &previous,
                 orphans: &orphans,
-                outcomes: &outcomes,
+                outcomes: &rendered.outcomes,
                 revisions: &pins,
                 overrides: &planned.overrides,
                 incomplete: incomplete.as_deref(),
@@ -231,17 +237,19 @@ impl Planner {
                 previous,
                 orphans,
                 next,
-                warnings,
+                warnings: rendered.warnings,
+                all_read,
             });
         }
         Ok(plannings)
     }
 
+    /// Renders a cluster and keeps the content. Gives whether every source could be read.
     fn render(
         &mut self,
         cluster: &Cluster<'_>,
         trees: &mut Trees,
-    ) -> Result<(BTreeMap<UnitKey, crate::plan::Outcome>, Vec<String>), DbError> {
+    ) -> Result<(render::Rendered, bool), DbError> {
         let Cluster {
             hub,
             name,
@@ -255,10 +263,12 @@ impl Planner {
             let tree = trees
                 .entry((source.clone(), revision.clone()))
                 .or_insert_with(|| open_tree(hub, source, revision));
-            if let Some(tree) = tree {
-                at_pins.insert(source.clone(), tree.clone());
+            if let Err(error) = tree {
+                tracing::warn!(cluster = %name, %source, %revision, error, "a pinned revision cannot be read");
             }
+            at_pins.insert(source.clone(), tree.clone());
         }
+        let all_read = at_pins.values().all(Result::is_ok);
         let key = hub.digest_key(record).ok_or_else(|| DbError::Record {
             key: format!("clusters/{}", record.uid),
             reason: "its digest key was sealed with another sealing key".to_owned(),
@@ -290,7 +300,7 @@ impl Planner {
                 }
             }
         }
-        Ok((rendered.outcomes, rendered.warnings))
+        Ok((rendered, all_read))
     }
 
     /// One batch for everything. Nothing is written where nothing changed.

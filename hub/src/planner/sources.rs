@@ -42,20 +42,21 @@ pub(super) fn follow_sources(hub: &Hub, fleet: &Fleet) -> BTreeMap<SourceKey, Gi
     granted
 }
 
-pub(crate) fn open_tree(hub: &Hub, source: &SourceKey, revision: &Revision) -> Option<PinnedTree> {
-    let spec = hub.source_table().sources.get(source)?.spec.clone();
+/// A source at a revision, or why it cannot be read.
+pub(crate) fn open_tree(
+    hub: &Hub,
+    source: &SourceKey,
+    revision: &Revision,
+) -> Result<PinnedTree, String> {
+    let status = hub.source_table().sources.get(source).cloned();
+    let spec = status.ok_or("it is not followed")?.spec;
     let opened = Mirror::open(&hub.mirrors(), &spec).and_then(|it| it.source(&spec, revision));
-    match opened {
-        Ok((tree_id, tree)) => Some(PinnedTree {
-            revision: revision.clone(),
-            tree_id,
-            tree,
-        }),
-        Err(error) => {
-            tracing::warn!(%source, %revision, %error, "a pinned revision cannot be read");
-            None
-        }
-    }
+    let (tree_id, tree) = opened.map_err(|it| it.to_string())?;
+    Ok(PinnedTree {
+        revision: revision.clone(),
+        tree_id,
+        tree,
+    })
 }
 
 pub(super) fn keep_pins(hub: &Hub, book: &Book) {

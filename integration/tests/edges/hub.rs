@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use capstan_integration::harness::{Api, Cluster, Process, wait_for};
+use capstan_integration::harness::{Api, Cluster, Process, condition, wait_for};
 use serde_json::{Value, json};
 
 /// A hub as a process.
@@ -63,6 +63,23 @@ impl Hub {
                 Ok(())
             } else {
                 Err(source["status"].to_string())
+            })
+        })
+        .await
+    }
+
+    /// Waits until the unit of this name is ready at `commit`.
+    pub(crate) async fn ready(&self, unit: &str, commit: &str) -> anyhow::Result<()> {
+        wait_for(&format!("{unit} to be ready at {commit}"), async || {
+            let units = self.api.get("/units", &[("name", unit)]).await?;
+            let unit = &units["items"][0];
+            let applied = unit["status"]["lastAppliedRevision"].as_str();
+            let good = condition(unit, "Ready")["status"] == "True"
+                && applied.is_some_and(|it| it.ends_with(commit));
+            Ok(if good {
+                Ok(())
+            } else {
+                Err(unit["status"].to_string())
             })
         })
         .await
