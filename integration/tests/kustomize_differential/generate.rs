@@ -274,6 +274,11 @@ impl Maker {
 
 fn object(dice: &mut Dice, kind: usize, name: &str) -> String {
     let (api_version, kind) = KINDS[kind];
+    let (metadata, body) = (metadata(dice, name), body(dice, kind));
+    format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{{metadata}}}\n{body}\n")
+}
+
+fn metadata(dice: &mut Dice, name: &str) -> String {
     let mut metadata = format!("name: {name}");
     let extras: [(usize, &[&str]); 3] = [
         (20, &["namespace: s", "namespace: t"]),
@@ -299,8 +304,12 @@ fn object(dice: &mut Dice, kind: usize, name: &str) -> String {
             let _ = write!(metadata, ", {}", dice.pick(spellings));
         }
     }
+    metadata
+}
+
+fn body(dice: &mut Dice, kind: &str) -> String {
     let other = dice.pick(&NAMES);
-    let body = match kind {
+    match kind {
         "Deployment" | "StatefulSet" => {
             let more = dice.pick(&[
                 "",
@@ -347,8 +356,7 @@ fn object(dice: &mut Dice, kind: usize, name: &str) -> String {
             "spec: {{scaleTargetRef: {{kind: Deployment, name: {other}}}, metrics: [{{type: Resource}}]}}"
         ),
         _ => String::new(),
-    };
-    format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{{metadata}}}\n{body}\n")
+    }
 }
 
 fn pod(dice: &mut Dice) -> String {
