@@ -16,10 +16,18 @@ use crate::unit::Build;
 const MAX_BUILDS: usize = 4096;
 
 /// What is kept between renders. Shared by threads. Nothing sensitive is ever in it.
-#[derive(Default)]
 pub struct Memo {
     builds: Mutex<Builds>,
     pub(crate) kustomize: capstan_kustomize::Cache,
+}
+
+impl Default for Memo {
+    fn default() -> Self {
+        Self {
+            builds: Mutex::default(),
+            kustomize: capstan_kustomize::Cache::default().without_secrets(),
+        }
+    }
 }
 
 #[derive(Default)]

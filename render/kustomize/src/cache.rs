@@ -18,11 +18,15 @@ const ENTRY_BYTES: usize = 512;
 /// Memory that a cache takes unless it is told otherwise: room for the largest public repositories.
 pub const DEFAULT_CACHE_BYTES: usize = 256 << 20;
 
+/// The kind whose content is never shown.
+const SECRET: &str = "Secret";
+
 /// Shared by builds, also of different trees: everything in it is addressed by content.
 #[derive(Debug)]
 pub struct Cache {
     inner: Mutex<Inner>,
     limit_bytes: usize,
+    keeps_secrets: bool,
 }
 
 impl Default for Cache {
@@ -88,7 +92,21 @@ impl Cache {
         Cache {
             inner: Mutex::default(),
             limit_bytes,
+            keeps_secrets: true,
         }
+    }
+
+    /// The same, without anything that has a Secret in it: such files, bases and results are made anew each time.
+    pub fn without_secrets(self) -> Cache {
+        Cache {
+            keeps_secrets: false,
+            ..self
+        }
+    }
+
+    /// Whether something with objects of these kinds may be kept.
+    fn takes<'k>(&self, mut kinds: impl Iterator<Item = &'k str>) -> bool {
+        self.keeps_secrets || !kinds.any(|it| it == SECRET)
     }
 
     fn get(&self, key: &Key) -> Option<Content> {
@@ -126,6 +144,9 @@ impl Cache {
     }
 
     pub(crate) fn keep_file(&self, hash: Hash, objects: &Arc<Vec<Resource>>, text_bytes: usize) {
+        if !self.takes(objects.iter().map(Resource::kind)) {
+            return;
+        }
         self.put(
             Key::File(hash),
             Content::File(objects.clone()),
@@ -141,14 +162,12 @@ impl Cache {
     }
 
     pub(crate) fn keep_folder(&self, key: FolderKey, folder: Folder) {
+        let objects = folder.result.list.items();
+        if !self.takes(objects.iter().map(|it| it.kind())) {
+            return;
+        }
         // Objects are shared with the files that they came from, unless a layer changed them.
-        let changed = folder
-            .result
-            .list
-            .items()
-            .iter()
-            .filter(|r| !r.layers.is_empty())
-            .count();
+        let changed = objects.iter().filter(|r| !r.layers.is_empty()).count();
         let bytes =
             changed * ENTRY_BYTES * PARSED_BYTES_PER_TEXT_BYTE + folder.lookups.len() * ENTRY_BYTES;
         self.put(Key::Folder(key), Content::Folder(Arc::new(folder)), bytes);
@@ -162,6 +181,9 @@ impl Cache {
     }
 
     pub(crate) fn keep_build(&self, key: BuildKey, build: &Arc<Build>, lookups: Vec<Lookup>) {
+        if !self.takes(build.objects.iter().map(|it| it.id.gvk.kind.as_ref())) {
+            return;
+        }
         let bytes = build.yaml_bytes() * 2 + lookups.len() * ENTRY_BYTES;
         self.put(
             Key::Build(key),
@@ -195,4 +217,47 @@ fn still_holds(lookups: &[Lookup], tree: &dyn Tree) -> bool {
     lookups
         .iter()
         .all(|lookup| resolve(tree, "", &lookup.path).is_ok_and(|found| found == lookup.found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryTree, Options, build};
+
+    /// What a cache holds after a build with a Secret from a file and one that is generated.
+    fn kept(cache: &Cache) -> String {
+        let tree = MemoryTree::new([
+            ("kustomization.yaml", "resources: [base, plain.yaml]\n"),
+            (
+                "plain.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n",
+            ),
+            (
+                "base/kustomization.yaml",
+                "resources: [s.yaml]\nsecretGenerator:\n- {name: g, literals: [k=canary-generated]}\n",
+            ),
+            (
+                "base/s.yaml",
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: canary-plain}\n",
+            ),
+        ]);
+        let options = Options {
+            cache: Some(cache),
+            ..Options::default()
+        };
+        assert_eq!(build(&tree, "", &options).unwrap().objects.len(), 3);
+        format!("{cache:?}")
+    }
+
+    #[test]
+    fn secrets_are_not_kept_where_they_must_not_be() {
+        let all = kept(&Cache::default());
+        assert!(
+            all.contains("canary-plain"),
+            "the test looks at the wrong thing"
+        );
+        let some = kept(&Cache::default().without_secrets());
+        assert!(!some.contains("canary"), "{some}");
+        assert!(some.contains("plain"), "what is no Secret is kept");
+    }
 }
