@@ -1,12 +1,15 @@
 //! Builds of real kustomizations: the real command as a process, ours cold, ours warm with nothing and with one file changed.
 
+mod many;
+mod sample;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use capstan_kustomize::{Build, Cache, MemoryTree, Options, Tree, build};
 use capstan_playground::toolchest::{Tool, Toolchest};
 
@@ -20,8 +23,6 @@ const PROCESS_RUNS: usize = 3;
 const COLD_RUNS: usize = 5;
 const WARM_RUNS: usize = 21;
 const CHANGED_RUNS: usize = 9;
-/// Clusters that get the same overlay.
-const CLUSTERS: usize = 1_000;
 
 struct Case {
     name: String,
@@ -43,11 +44,9 @@ pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
     let kustomize = Toolchest::from_env()?
         .path(Tool::Kustomize)
         .context("find kustomize to compare with")?;
-    let cases = choose(read_cases(dir)?);
-    ensure!(
-        !cases.is_empty(),
-        "bench kustomize: there are no real kustomizations (cases.tsv) in the shared data"
-    );
+    // Kustomizations that are written for this run are gone after it.
+    let generated = tempfile::tempdir()?;
+    let cases = choose(read_cases(dir, generated.path())?);
     let mut trees: BTreeMap<PathBuf, MemoryTree> = BTreeMap::new();
     let mut measures = Vec::new();
     let mut timings = Vec::new();
@@ -79,14 +78,20 @@ pub(crate) fn run(dir: Option<&Path>) -> anyhow::Result<Vec<Measure>> {
         timings.push(timing);
     }
     measures.extend(ratios(&timings));
-    measures.extend(fleet(&cases, &trees)?);
+    measures.extend(many::run()?);
     Ok(measures)
 }
 
-fn read_cases(dir: Option<&Path>) -> anyhow::Result<Vec<Case>> {
-    let folder = crate::conformance::find_data(dir, "kustomize", &PARTS)
-        .context("find the shared kustomizations")?;
-    let list = std::fs::read_to_string(folder.join("cases.tsv")).unwrap_or_default();
+/// The shared kustomizations, or generated ones where there are none and none were asked for.
+fn read_cases(dir: Option<&Path>, generated: &Path) -> anyhow::Result<Vec<Case>> {
+    let shared = crate::conformance::find_data(dir, "kustomize", &PARTS);
+    let shared = shared.filter(|it| it.join("cases.tsv").exists());
+    let folder = match (shared, dir) {
+        (Some(folder), _) => folder,
+        (None, None) => return Ok(sample::cases(generated)?),
+        (None, Some(dir)) => bail!("{}: there are no kustomizations (cases.tsv)", dir.display()),
+    };
+    let list = std::fs::read_to_string(folder.join("cases.tsv"))?;
     let mut cases = Vec::new();
     for line in list.lines().skip(1) {
         let [name, tree, path] = line.split('\t').collect::<Vec<_>>()[..] else {
@@ -244,43 +249,4 @@ fn ratios(timings: &[Timing]) -> Vec<Measure> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// One overlay for many clusters: how much of it is made once.
-fn fleet(cases: &[Case], trees: &BTreeMap<PathBuf, MemoryTree>) -> anyhow::Result<Vec<Measure>> {
-    let case = &cases[cases.len() / 2];
-    let cache = Cache::default();
-    let options = Options {
-        cache: Some(&cache),
-        ..Options::default()
-    };
-    let tree = &trees[&case.folder];
-    let mut builds = Vec::with_capacity(CLUSTERS);
-    let time = median_time(1, || {
-        builds.extend((0..CLUSTERS).filter_map(|_| build(tree, &case.path, &options).ok()))
-    });
-    let distinct = builds
-        .iter()
-        .filter(|b| !Arc::ptr_eq(b, &builds[0]))
-        .count()
-        + 1;
-    ensure!(
-        builds.len() == CLUSTERS,
-        "bench kustomize: {} of {CLUSTERS} builds failed",
-        CLUSTERS - builds.len()
-    );
-    Ok(vec![
-        Measure {
-            name: format!("{CLUSTERS} clusters, one overlay: all builds"),
-            value: milliseconds(time),
-            unit: "ms",
-            baseline: None,
-        },
-        Measure {
-            name: format!("{CLUSTERS} clusters, one overlay: results in memory"),
-            value: distinct as f64,
-            unit: "builds",
-            baseline: Some(CLUSTERS as f64),
-        },
-    ])
 }
