@@ -50,6 +50,14 @@ impl Normaliser {
                     let name = format!("{prefix}<generated>");
                     map.insert("name".to_owned(), name.into());
                 }
+                // So does that of a bookmark: it is of whatever was written last, by anybody.
+                if map.get("type").is_some_and(|it| it == "BOOKMARK")
+                    && let Some(version) = map
+                        .get_mut("object")
+                        .and_then(|it| it.pointer_mut("/metadata/resourceVersion"))
+                {
+                    *version = "<bookmark>".into();
+                }
                 for (key, item) in map.iter_mut() {
                     match (key.as_str(), &mut *item) {
                         ("metadata", Value::Object(list)) if is_list => {
