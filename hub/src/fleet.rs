@@ -22,6 +22,18 @@ pub(crate) struct FleetView {
     pub(crate) problems: Vec<String>,
 }
 
+impl FleetView {
+    /// The cluster, of which nothing is known where it was not there, or another one had its name.
+    pub(crate) fn know(&mut self, name: &ClusterName, uid: &ClusterUid) -> &mut ClusterView {
+        let cluster = self.clusters.entry(name.clone());
+        let cluster = cluster.or_insert_with(|| ClusterView::new(uid.clone()));
+        if cluster.uid != *uid {
+            *cluster = ClusterView::new(uid.clone());
+        }
+        cluster
+    }
+}
+
 /// Everything that is known of one cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterView {

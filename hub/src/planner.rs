@@ -165,9 +165,7 @@ pub(crate) fn restore(hub: &Hub) -> Result<(), DbError> {
             hub.links.publish(&record.uid, state.clone());
         }
         hub.change_view(|view| {
-            let cluster = view.clusters.entry(name.clone());
-            let cluster =
-                cluster.or_insert_with(|| crate::fleet::ClusterView::new(record.uid.clone()));
+            let cluster = view.know(&name, &record.uid);
             cluster.labels = record.labels.clone();
             cluster.desired = desired;
             cluster.orphans = orphans;

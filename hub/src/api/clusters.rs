@@ -90,6 +90,10 @@ pub(crate) async fn add(
         batch.put_cluster(&record, None);
         let token = put_token(&mut batch, &record.uid);
         hub.commit_audited(batch, audit)?;
+        // Now, and not with the next plan: its agent may be connected before that, and is to be seen.
+        hub.change_view(|view| {
+            view.know(&record.name, &record.uid);
+        });
         Ok(enrolment(&hub, &record, &token))
     })
     .await?;

@@ -216,6 +216,9 @@ async fn clusters_are_added_once_and_every_change_is_audited() {
     assert_eq!(status, StatusCode::OK, "{added}");
     let token = added["token"].as_str().unwrap().to_owned();
     assert!(added["manifest"].as_str().unwrap().contains(&token));
+    // No plan has been made: an agent that connects before one is seen all the same.
+    let added = "dev".parse().unwrap();
+    assert!(here.served.hub.view().clusters.contains_key(&added));
     assert_eq!(
         here.json("post", "/api/v1/clusters", add).await.0,
         StatusCode::CONFLICT

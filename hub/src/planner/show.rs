@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use capstan_core::{ClusterName, DesiredState, Severity, UnitKey};
 
 use super::Planned;
-use crate::{fleet::ClusterView, plan::Decision, state::Hub, store::ClusterRecord};
+use crate::{plan::Decision, state::Hub, store::ClusterRecord};
 
 pub(super) fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) {
     let same = {
@@ -17,11 +17,9 @@ pub(super) fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRe
         return;
     }
     hub.change_view(|view| {
-        view.clusters
-            .retain(|name, it| records.get(name).is_some_and(|record| record.uid == it.uid));
+        view.clusters.retain(|name, _| records.contains_key(name));
         for (name, record) in records {
-            let cluster = view.clusters.entry(name.clone());
-            cluster.or_insert_with(|| ClusterView::new(record.uid.clone()));
+            view.know(name, &record.uid);
         }
     });
 }

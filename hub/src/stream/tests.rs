@@ -97,9 +97,9 @@ impl Here {
             certificates: 0,
             certificate_ends_ms: None,
         };
-        let view = crate::fleet::ClusterView::new(record.uid.clone());
-        self.hub
-            .change_view(|it| it.clusters.insert(record.name.clone(), view));
+        self.hub.change_view(|it| {
+            it.know(&record.name, &record.uid);
+        });
         self.token(&record, now_ms() + TOKEN_LIFE_MS, true)
     }
 
