@@ -4,6 +4,8 @@
 //! `CAPSTAN_REQUIRE_TOOLS` set they build them, and fail where they cannot.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+mod differential;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +15,7 @@ use capstan_helm::{
     Chart, Files, HelmVersion, Now, Secret, TemplateOptions, TextOptions, Values, template,
 };
 use capstan_playground::toolchest::{Tool, Toolchest, can_test};
+use differential::{Dice, shown};
 
 /// Generated charts for each version: each costs a process.
 const GENERATED: u64 = 40;
@@ -197,13 +200,6 @@ fn compare(tool: Tool, version: HelmVersion, cases: &[Case]) {
     );
 }
 
-fn shown(result: &Result<String, String>) -> String {
-    match result {
-        Ok(text) => text.clone(),
-        Err(error) => format!("error: {error}"),
-    }
-}
-
 /// The cases of one version: a few differ on purpose, and say so with `only: 3` or `only: 4` in their name.
 fn rules(other: &str) -> Vec<Case> {
     let mut all = cases(include_str!("helm_cases/charts.txt"));
@@ -219,23 +215,6 @@ fn rules_are_those_of_helm_3() {
 #[test]
 fn rules_are_those_of_helm_4() {
     compare(Tool::Helm4, HelmVersion::V4, &rules("(only 3)"));
-}
-
-/// A small generator of numbers, so that a case can be found again by its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.roll(from.len())]
-    }
 }
 
 const NAMES: [&str; 6] = ["a", "b", "c", "sub", "global", "x-y"];

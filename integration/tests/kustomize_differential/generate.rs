@@ -3,24 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::Case;
-
-/// A small generator of numbers, so that a case can be found again by its seed.
-struct Dice(u64);
+use crate::{Case, differential::Dice};
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.roll(from.len())]
-    }
-
     fn percent(&mut self, chance: usize) -> bool {
         self.roll(100) < chance
     }

@@ -8,6 +8,8 @@
     reason = "a test fails loudly, and says when it is skipped"
 )]
 
+#[path = "../differential/mod.rs"]
+mod differential;
 mod generate;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use std::process::Command;
 
 use capstan_kustomize::{MemoryTree, Options, build};
 use capstan_playground::toolchest::{Tool, Toolchest};
+use differential::shown;
 
 /// Generated overlays: each costs a process of the real tool.
 const GENERATED: u64 = 150;
@@ -126,13 +129,6 @@ fn compare(cases: &[Case]) {
         cases.len(),
         differences.join("\n")
     );
-}
-
-fn shown(result: &Result<String, String>) -> String {
-    match result {
-        Ok(text) => text.clone(),
-        Err(error) => format!("error: {error}"),
-    }
 }
 
 fn ours(case: &Case) -> Result<String, String> {
