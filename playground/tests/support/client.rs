@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long after its last event a watch is taken to have nothing more to say.
 const QUIET: Duration = Duration::from_millis(700);
 
+/// How long a watch is given for its first event: a busy machine may need longer for it than a watch is quiet.
+const FIRST_EVENT: Duration = Duration::from_secs(3);
+
 /// One of the two servers.
 pub(crate) struct Client {
     base: String,
@@ -143,7 +146,8 @@ impl Client {
         }
         let (mut stream, mut text, mut ended) = (answer.bytes_stream(), Vec::new(), false);
         loop {
-            match tokio::time::timeout(QUIET, stream.next()).await {
+            let patience = if text.is_empty() { FIRST_EVENT } else { QUIET };
+            match tokio::time::timeout(patience, stream.next()).await {
                 Ok(Some(chunk)) => text.extend(chunk.expect("a chunk")),
                 Ok(None) => {
                     ended = true;
@@ -155,6 +159,7 @@ impl Client {
         let events: Vec<Value> = serde_json::Deserializer::from_slice(&text)
             .into_iter()
             .map(|event| event.expect("JSON"))
+            .filter(|event| !is_progress(event))
             .collect();
         json!({"status": status, "ended": ended, "events": events})
     }
@@ -181,6 +186,12 @@ impl Client {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// A bookmark that only says how far the watch is: a server may send one at any time, or none. The one that ends a streamed list is promised.
+fn is_progress(event: &Value) -> bool {
+    event["type"] == "BOOKMARK"
+        && event["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"].is_null()
 }
 
 fn headers(answer: &reqwest::Response, name: &str) -> Vec<String> {
