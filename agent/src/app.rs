@@ -114,6 +114,7 @@ pub(crate) async fn start<C: Cluster>(
             state: Arc::new(kept.state.clone()),
             trusted_epoch: kept.trusted_epoch,
             hub_id: kept.hub_id.clone(),
+            digest_key: kept.digest_key,
         };
         inbox.send(input).await?;
     }

@@ -93,10 +93,13 @@ impl<C: Cluster> Applier<'_, C> {
     /// The object as it is sent: with owner labels, and without what cannot be applied.
     fn body(&self, wanted: &Wanted, resource: &Resource) -> Result<Value, Failure> {
         let held = &self.shared.held;
-        let bytes = held.get(&wanted.digest).map_err(|error| Failure {
-            message: format!("its content cannot be read from the state folder: {error}"),
-            transient: true,
-        })?;
+        let bytes = match &wanted.completed {
+            Some(completed) => completed.0.to_vec(),
+            None => held.get(&wanted.digest).map_err(|error| Failure {
+                message: format!("its content cannot be read from the state folder: {error}"),
+                transient: true,
+            })?,
+        };
         let mut body: Value = serde_json::from_slice(&bytes).map_err(|_| {
             held.forget(&wanted.digest);
             Failure::lasting("its content is not JSON")

@@ -1,11 +1,13 @@
 //! The agent's reconciler: one owner of all units' states. It is woken by a new desired state, by watches, by passes that end
 //! and by its clock; it reads the whole state, and starts the passes that are due. A unit that waits holds nothing.
 
+mod content;
 mod evaluate;
 mod fights;
 mod trace;
 mod turn;
 mod unit;
+mod variables;
 mod waiting;
 
 use std::{
@@ -28,7 +30,7 @@ use crate::{
     ledger::Stamp,
     observed::{Sight, Topic},
     outbox::Outbox,
-    pass::{Item, Outcome},
+    pass::Outcome,
     policy::Policy,
     session::Order,
     shared::{Input, Shared},
@@ -91,6 +93,8 @@ pub(crate) struct Engine<C> {
     stamp: Option<Stamp>,
     kube_system_uid: String,
     desired: Option<Arc<DesiredState>>,
+    /// The key under which sensitive content is addressed.
+    digest_key: [u8; 32],
     policy: Policy,
     /// Why nothing is written: this inventory is another hub's or another cluster's.
     stranger: Option<String>,
@@ -127,6 +131,7 @@ impl<C: Cluster> Engine<C> {
             stamp,
             kube_system_uid,
             desired: None,
+            digest_key: [0; 32],
             policy: Policy::default(),
             stranger: None,
             prune_hold: None,
@@ -182,7 +187,11 @@ impl<C: Cluster> Engine<C> {
                 state,
                 trusted_epoch,
                 hub_id,
-            } => self.adopt(state, trusted_epoch, hub_id),
+                digest_key,
+            } => {
+                self.digest_key = digest_key;
+                self.adopt(state, trusted_epoch, hub_id);
+            }
             Input::Order(Order::Confirm {
                 unit,
                 digest,
@@ -199,6 +208,7 @@ impl<C: Cluster> Engine<C> {
                     self.touched.insert(checked.unit);
                 }
             }
+            Input::Variables(read) => self.take_variables(read),
             Input::Discovered => self.know_kinds(),
         }
     }
@@ -264,18 +274,12 @@ impl<C: Cluster> Engine<C> {
             return;
         };
         for (key, unit) in &desired.units {
-            let revision = desired.revision_of(unit).cloned();
             let state = self.units.entry(key.clone()).or_default();
+            state.revision = desired.revision_of(unit).cloned();
             if state.digest() != Some(unit.digest) {
-                let items = unit.entries.iter();
-                let items: Vec<Item> = items
-                    .map(|it| {
-                        unit::item(it, &self.shared.held, &self.policy, &self.shared.namespace)
-                    })
-                    .collect();
-                state.replace(unit, items);
+                state.replace(unit);
+                self.make_items(key);
             }
-            state.revision = revision;
         }
         let listed: Vec<UnitKey> = self.shared.ledger.units().keys().cloned().collect();
         for key in listed {
@@ -402,16 +406,7 @@ impl<C: Cluster> Engine<C> {
             .outbox()
             .paused(self.policy.pause.as_deref().unwrap_or_default());
         self.reports.ring();
-        let (held, namespace) = (self.shared.held.clone(), self.shared.namespace.clone());
-        for state in self.units.values_mut() {
-            let Some(unit) = state.unit.clone() else {
-                continue;
-            };
-            let items = unit.entries.iter();
-            let items = items.map(|it| unit::item(it, &held, &self.policy, &namespace));
-            state.items = Arc::new(items.collect());
-            state.dirty = true;
-        }
+        self.remake_all();
         self.touch_all();
     }
 

@@ -6,8 +6,8 @@
 //!
 //! The modules, in the order of the flow: `link` (the connection), `session` (the conversation, pure), `held` (what is kept
 //! on disk), `engine` (who is due), `pass` (one unit, stage by stage), `plan` (what to do, pure), `apply` (one object),
-//! `ledger` (the inventory, kept in the cluster), `observed` and `seen` (what is known of the cluster), `outbox` (what the hub is
-//! told), `cluster` (the port to the API server). `policy` bounds all of it.
+//! `ledger` (the inventory, kept in the cluster), `observed` and `seen` (what is known of the cluster), `variables` (what completes
+//! the text of units), `outbox` (what the hub is told), `cluster` (the port to the API server). `policy` bounds all of it.
 
 mod admin;
 mod app;
@@ -30,6 +30,7 @@ mod seen;
 pub mod session;
 mod shared;
 mod switches;
+mod variables;
 
 #[cfg(test)]
 mod scenarios;

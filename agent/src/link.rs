@@ -334,11 +334,12 @@ impl<C: Cluster> Link<C> {
             units = state.units.len(),
             "desired state received"
         );
-        let hub_id = self.identity.hub_id.clone().unwrap_or_default();
+        let digest_key = self.kept.as_ref().map(|it| it.digest_key);
         let input = Input::Adopt {
             state,
             trusted_epoch,
-            hub_id,
+            hub_id: self.identity.hub_id.clone().unwrap_or_default(),
+            digest_key: digest_key.unwrap_or_default(),
         };
         self.engine.send(input).await?;
         Ok(())

@@ -5,6 +5,7 @@ mod prune;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::Arc,
     time::Duration,
 };
@@ -41,8 +42,20 @@ pub(crate) struct Item {
     pub(crate) digest: Digest,
     pub(crate) sensitive: bool,
     pub(crate) switches: Switches,
+    /// Its content, where it was completed here and is kept nowhere else.
+    pub(crate) completed: Option<Completed>,
     /// Why it is not applied, whatever the cluster serves.
     pub(crate) refused: Option<String>,
+}
+
+/// Canonical JSON of an object that was completed here. `Debug` shows nothing of it, since secret values may be in it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Completed(pub(crate) Arc<[u8]>);
+
+impl fmt::Debug for Completed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Completed(..)")
+    }
 }
 
 /// What a pass is told.
@@ -52,7 +65,7 @@ pub(crate) struct Task {
     /// What is applied: the digest of the unit's content; none where the unit is being removed.
     pub(crate) digest: Option<Digest>,
     pub(crate) items: Arc<Vec<Item>>,
-    /// The unit's own namespace is made where it is not there, as Flux's installation would have made it.
+    /// The unit's own namespace is a root's and is made where it is not there, as Flux's installation would have made it.
     pub(crate) makes_namespace: bool,
     pub(crate) actor: Actor,
     pub(crate) service_account: Option<String>,
@@ -142,6 +155,7 @@ pub(crate) fn resolve(
             digest: item.digest,
             sensitive: item.sensitive,
             switches: item.switches,
+            completed: item.completed.clone(),
             refused,
         };
         (wanted, resource)
@@ -222,15 +236,17 @@ impl<C: Cluster> Pass<C> {
     }
 
     async fn make_namespace(&self) -> Result<(), Failure> {
-        if !self.task.makes_namespace || self.task.items.is_empty() {
+        let name = &self.task.unit.namespace;
+        if !self.task.makes_namespace || self.shared.made().contains(name) {
             return Ok(());
         }
-        let name = &self.task.unit.namespace;
         let made = ensure_namespace(self.shared.cluster.as_ref(), name).await;
         made.map_err(|error| Failure {
             message: format!("namespace {name}, in which the unit lives, cannot be made: {error}"),
             transient: error.is_transient(),
-        })
+        })?;
+        self.shared.made().insert(name.clone());
+        Ok(())
     }
 
     /// Writes down what is about to be ours before it is made, so that nothing is ever forgotten.
@@ -447,6 +463,10 @@ impl<C: Cluster> Pass<C> {
 
     /// Keeps what is owned now.
     async fn close(&self, outcome: &mut Outcome) {
+        if !outcome.failures.is_empty() {
+            // The namespace may be gone: it is looked for again.
+            self.shared.made().remove(&self.task.unit.namespace);
+        }
         let changed = {
             let mut units = self.shared.ledger.units();
             let Some(inventory) = units.get_mut(&self.task.unit) else {

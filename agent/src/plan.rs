@@ -11,6 +11,7 @@ use capstan_core::{
 
 use crate::{
     observed::Sight,
+    pass::Completed,
     seen::Seen,
     switches::{ApplyPolicy, Switches},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Wanted {
     pub(crate) sensitive: bool,
     /// What it says about itself.
     pub(crate) switches: Switches,
+    /// Its content, where that was completed here.
+    pub(crate) completed: Option<Completed>,
     /// Why it is not applied, where that is known beforehand: policy, another owner, a kind that is not served.
     pub(crate) refused: Option<String>,
 }

@@ -9,6 +9,14 @@ use serde_json::Value;
 /// The ConfigMap that holds the policy.
 pub(crate) const POLICY: &str = "capstan-policy";
 
+/// Types of Secrets that are credentials of the cluster itself.
+const TOKEN_TYPES: [&str; 2] = [
+    "kubernetes.io/service-account-token",
+    "bootstrap.kubernetes.io/token",
+];
+/// Type of the Secrets in which Helm keeps releases, with the values of all of them.
+const RELEASE_TYPE: &str = "helm.sh/release.v1";
+
 /// Things that are refused unless the policy lists them under `allow`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Guarded {
@@ -22,15 +30,18 @@ pub(crate) enum Guarded {
     Rbac,
     /// Secrets that are credentials of the cluster itself.
     TokenSecrets,
+    /// Objects whose name is made from a Secret's value: the hub is told names.
+    SecretNames,
 }
 
 impl Guarded {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::KubeSystem,
         Self::Webhooks,
         Self::ApiServices,
         Self::Rbac,
         Self::TokenSecrets,
+        Self::SecretNames,
     ];
 
     /// The word in the policy.
@@ -41,6 +52,7 @@ impl Guarded {
             Self::ApiServices => "apiservices",
             Self::Rbac => "rbac",
             Self::TokenSecrets => "token-secrets",
+            Self::SecretNames => "secret-names",
         }
     }
 
@@ -49,14 +61,7 @@ impl Guarded {
             ("admissionregistration.k8s.io", _) => Some(Self::Webhooks),
             ("apiregistration.k8s.io", _) => Some(Self::ApiServices),
             ("rbac.authorization.k8s.io", _) => Some(Self::Rbac),
-            ("", "Secret")
-                if matches!(
-                    secret_type,
-                    "kubernetes.io/service-account-token" | "bootstrap.kubernetes.io/token"
-                ) =>
-            {
-                Some(Self::TokenSecrets)
-            }
+            ("", "Secret") if TOKEN_TYPES.contains(&secret_type) => Some(Self::TokenSecrets),
             _ if key.namespace == "kube-system" => Some(Self::KubeSystem),
             ("", "Namespace") if key.name == "kube-system" => Some(Self::KubeSystem),
             _ => None,
@@ -73,6 +78,8 @@ pub(crate) struct Policy {
     kinds: Vec<String>,
     denied_kinds: Vec<String>,
     service_accounts: Vec<String>,
+    /// Secrets that units may take variables from, as `namespace/name`.
+    secret_inputs: Vec<String>,
     /// Units without a service account are refused.
     require_service_account: bool,
     allow: BTreeSet<Guarded>,
@@ -92,6 +99,7 @@ impl Default for Policy {
             kinds: any(),
             denied_kinds: Vec::new(),
             service_accounts: any(),
+            secret_inputs: any(),
             require_service_account: false,
             allow: BTreeSet::new(),
             confirm_here: false,
@@ -132,6 +140,7 @@ impl Policy {
                 "kinds" => policy.kinds = words(value),
                 "deniedKinds" => policy.denied_kinds = words(value),
                 "serviceAccounts" => policy.service_accounts = words(value),
+                "secretInputs" => policy.secret_inputs = words(value),
                 "requireServiceAccount" => policy.require_service_account = flag()?,
                 "allow" => {
                     for word in words(value) {
@@ -172,13 +181,8 @@ impl Policy {
         if is_agents_own(own_namespace, key) {
             return Some("the agent's own objects are never managed through the hub".into());
         }
-        if let Some(guarded) = Guarded::of(key, secret_type)
-            && !self.allow.contains(&guarded)
-        {
-            let word = guarded.as_str();
-            return Some(format!(
-                "the cluster's policy does not allow it: add `{word}` to `allow` in ConfigMap {POLICY}"
-            ));
+        if let Some(refusal) = Guarded::of(key, secret_type).and_then(|it| self.guards(it)) {
+            return Some(refusal);
         }
         let kind = if key.group.is_empty() {
             key.kind.clone()
@@ -198,6 +202,51 @@ impl Policy {
             ));
         }
         None
+    }
+
+    /// Why a guarded thing may not be done, if it may not.
+    fn guards(&self, guarded: Guarded) -> Option<String> {
+        let word = guarded.as_str();
+        (!self.allow.contains(&guarded)).then(|| {
+            format!(
+                "the cluster's policy does not allow it: add `{word}` to `allow` in ConfigMap {POLICY}"
+            )
+        })
+    }
+
+    /// Why an object whose name is made from a Secret's value may not be applied, if it may not.
+    pub(crate) fn refuses_secret_name(&self) -> Option<String> {
+        let refusal = self.guards(Guarded::SecretNames)?;
+        Some(format!(
+            "its name is made from a Secret's value, and the hub is told names; {refusal}, or take the variable \
+             from a ConfigMap"
+        ))
+    }
+
+    /// Why a unit may not take variables from a ConfigMap or Secret of its namespace, if it may not.
+    pub(crate) fn refuses_input(
+        &self,
+        own_namespace: &str,
+        key: &ObjectKey,
+        secret_type: &str,
+    ) -> Option<String> {
+        if key.namespace == own_namespace {
+            return Some("what the agent itself keeps is given to no unit".into());
+        }
+        if TOKEN_TYPES.contains(&secret_type) || secret_type == RELEASE_TYPE {
+            return Some(format!(
+                "Secrets of type {secret_type} are given to no unit"
+            ));
+        }
+        if key.namespace == "kube-system"
+            && let Some(refusal) = self.guards(Guarded::KubeSystem)
+        {
+            return Some(refusal);
+        }
+        let full = format!("{}/{}", key.namespace, key.name);
+        (key.kind == "Secret" && !any(&self.secret_inputs, &full)).then(|| {
+            format!("the cluster's policy does not give it to units (`secretInputs` in ConfigMap {POLICY})")
+        })
     }
 
     /// Why a unit may not be applied in this name, if it may not.
@@ -326,6 +375,31 @@ mod tests {
                 )
                 .is_some()
         );
+    }
+
+    #[test]
+    fn variables_come_from_what_the_policy_gives() {
+        let policy = Policy::parse(&json!({"data": {"secretInputs": "apps/vars-*"}}));
+        let refused = |key: &str, secret_type: &str| {
+            let key = key.parse().unwrap();
+            policy
+                .refuses_input("capstan-system", &key, secret_type)
+                .is_some()
+        };
+        assert!(!refused("Secret/apps/vars-a", "Opaque"));
+        assert!(!refused("ConfigMap/apps/anything", ""));
+        for (key, secret_type) in [
+            ("Secret/apps/other", "Opaque"),
+            ("Secret/apps/vars-a", "kubernetes.io/service-account-token"),
+            ("Secret/apps/vars-a", "helm.sh/release.v1"),
+            ("ConfigMap/capstan-system/x", ""),
+            ("ConfigMap/kube-system/x", ""),
+        ] {
+            assert!(refused(key, secret_type), "{key} {secret_type}");
+        }
+        assert!(policy.refuses_secret_name().is_some());
+        let open = Policy::parse(&json!({"data": {"allow": "secret-names"}}));
+        assert_eq!(open.refuses_secret_name(), None);
     }
 
     #[test]

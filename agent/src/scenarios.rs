@@ -4,4 +4,5 @@ mod drift;
 mod faults;
 mod life;
 mod order;
+mod variables;
 mod world;

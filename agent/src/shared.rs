@@ -1,7 +1,7 @@
 //! What the engine and the passes of its units share.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -27,6 +27,7 @@ use crate::{
     policy::Policy,
     seen::label_prefix,
     session::Order,
+    variables::{Places, Read},
 };
 
 /// Requests that change objects, at the same time: enough to keep an API server busy, little enough to leave it to others.
@@ -47,6 +48,8 @@ pub(crate) enum Input {
         trusted_epoch: capstan_core::StoreEpoch,
         /// The hub.
         hub_id: String,
+        /// The key under which sensitive content is addressed.
+        digest_key: [u8; 32],
     },
     /// The hub tells the agent to do this.
     Order(Order),
@@ -56,6 +59,8 @@ pub(crate) enum Input {
     Policy(Policy),
     /// Objects that a unit waits for were looked at.
     Checked(Checked),
+    /// The variables of a unit were read.
+    Variables(Read),
     /// The kinds served may have changed.
     Discovered,
 }
@@ -88,6 +93,10 @@ pub(crate) struct Shared<C> {
     pub(crate) permits: Semaphore,
     pub(crate) counters: Counters,
     pub(crate) inbox: mpsc::Sender<Input>,
+    /// Where units take variables from.
+    pub(crate) places: Places,
+    /// Namespaces of units that are known to be there.
+    made: Mutex<BTreeSet<String>>,
     observed: Mutex<Observed>,
     changed: watch::Sender<u64>,
     discovery: Mutex<Arc<Discovery>>,
@@ -113,6 +122,8 @@ impl<C: Cluster> Shared<C> {
             permits: Semaphore::new(REQUESTS),
             counters: Counters::default(),
             inbox,
+            places: Places::default(),
+            made: Mutex::default(),
             observed: Mutex::default(),
             changed: watch::Sender::new(0),
             discovery: Mutex::default(),
@@ -120,6 +131,11 @@ impl<C: Cluster> Shared<C> {
             notes: Mutex::default(),
             watches: Mutex::default(),
         }
+    }
+
+    /// Namespaces that units live in and that are known to be there. Held for moments only.
+    pub(crate) fn made(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.made.lock().expect("nothing panics while it is set")
     }
 
     /// What is known of the cluster. Held for moments only.

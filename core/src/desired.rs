@@ -8,6 +8,7 @@ use crate::{
     digest::Digest,
     id::{Generation, Revision, SourceKey, StoreEpoch, UnitKey, UnitKind},
     object::ObjectKey,
+    substitution::Substitution,
 };
 
 /// Units that one cluster may have. A root hash over all of them is computed with each change.
@@ -97,6 +98,9 @@ pub struct UnitSpec {
     pub service_account: Option<String>,
     /// Changes when somebody asks for a reconciliation now; the value means nothing else.
     pub requested_at: Option<String>,
+    /// What the agent completes entries of [`MediaType::Text`] with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substitution: Option<Substitution>,
 }
 
 impl Default for UnitSpec {
@@ -115,6 +119,7 @@ impl Default for UnitSpec {
             depends_on: Vec::new(),
             service_account: None,
             requested_at: None,
+            substitution: None,
         }
     }
 }
@@ -218,7 +223,8 @@ pub enum Role {
 pub enum MediaType {
     /// Canonical JSON of one object.
     Object,
-    /// Text that the agent completes with values that never leave the cluster.
+    /// YAML of one object that holds variables. The agent completes it with values that only the cluster knows, as
+    /// [`UnitSpec::substitution`] says; until then the entry's key is that of the object with its variables.
     Text,
     /// A chart archive.
     Chart,

@@ -10,6 +10,7 @@ pub mod object;
 
 pub mod desired;
 pub mod report;
+pub mod substitution;
 
 pub mod drift;
 pub mod fuse;
@@ -27,3 +28,4 @@ pub use id::{
 };
 pub use object::{Object, ObjectError, ObjectKey};
 pub use report::{Counts, Event, Health, ObjectReport, Phase, Severity, UnitReport};
+pub use substitution::{Substitution, VariableSource, VariableSourceKind};

@@ -142,6 +142,13 @@ impl Object {
             });
         }
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let parts = [("apiVersion", api_version, group), ("kind", kind, kind)];
+        for (field, given, part) in parts {
+            if !part.is_empty() && !is_object_name(part) {
+                let given = given.to_owned();
+                return Err(ObjectError::Name { field, given });
+            }
+        }
         let key = ObjectKey {
             group: group.to_owned(),
             kind: kind.to_owned(),

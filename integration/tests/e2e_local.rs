@@ -36,6 +36,7 @@ stories![
     drift_is_corrected_while_the_hub_is_away,
     a_cluster_that_leaves_its_placement_keeps_its_objects,
     planted_secrets_are_nowhere,
+    variables_come_from_the_cluster,
     a_repository_is_followed_over_ssh,
     a_repository_is_followed_with_a_password,
 ];

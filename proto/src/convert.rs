@@ -3,6 +3,7 @@
 mod desired;
 mod report;
 mod snapshot;
+mod substitution;
 
 pub use snapshot::{SnapshotAssembly, snapshot_chunks};
 

@@ -1,21 +1,22 @@
 //! From a folder of a source to the objects that it holds, as Flux builds it: kustomize, then substitution.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
-use capstan_envsubst::Unset;
-use capstan_goyaml::{DecodeOptions, Dialect, JsonBuilder};
 use capstan_kustomize::{Options, Tree, flux::FluxSpec};
 use serde_json::Value;
 
-use crate::{flux::Kustomization, problem::Problem};
-
-/// Label or annotation that keeps variables of an object from being replaced.
-const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
+use crate::{
+    flux::Kustomization,
+    problem::Problem,
+    substitute::{Variables, complete, is_excepted, parse},
+};
 
 /// One object as it came from a build.
 pub(crate) struct Built {
-    /// The object.
+    /// The object; with its variables where [`Self::text`] is there.
     pub(crate) value: Value,
+    /// The object's text, where only the cluster knows some of its variables.
+    pub(crate) text: Option<Arc<str>>,
     /// The file that it came from; empty where it was generated.
     pub(crate) file: String,
     /// The line that it begins at.
@@ -37,7 +38,7 @@ pub(crate) fn build(
     let flux = FluxSpec::from_json(&fields).map_err(|it| vec![from_kustomize(&it)])?;
     let build = capstan_kustomize::flux::build(tree, path, &flux, &options)
         .map_err(|it| vec![from_kustomize(&it)])?;
-    let substitution = Substitution::new(spec)?;
+    let substitution = Substitution::new(spec).map_err(|it| vec![it])?;
     let (mut built, mut problems) = (Vec::new(), Vec::new());
     for object in &build.objects {
         match one(object, substitution.as_ref()) {
@@ -63,32 +64,18 @@ fn one(
             Problem::error(message).about(format!("{}/{}", object.id.gvk.kind, object.id.name));
         problem.in_file(&file, line)
     };
-    let mut value = parse(&object.yaml).map_err(|it| at(it.to_string()))?;
-    if let Some(substitution) = substitution
-        && !is_excepted(&value)
-    {
-        let text = substitution.replace(&object.yaml).map_err(&at)?;
-        value = parse(&text).map_err(|it| at(format!("after variables were replaced: {it}")))?;
-    }
-    Ok(Built { value, file, line })
-}
-
-fn parse(text: &str) -> Result<Value, capstan_goyaml::Error> {
-    let options = DecodeOptions {
-        dialect: Dialect::V2,
-        strict: false,
-        object: false,
+    let value = parse(&object.yaml).map_err(|it| at(it.to_string()))?;
+    let (value, text) = match substitution {
+        Some(it) if object.yaml.contains('$') && !is_excepted(&value) => {
+            it.apply(value, &object.yaml).map_err(at)?
+        }
+        _ => (value, None),
     };
-    let document = capstan_goyaml::parse_first(text.as_bytes(), Dialect::V2)?;
-    document.map_or(Ok(Value::Null), |it| {
-        capstan_goyaml::decode(&it.root, options, &mut JsonBuilder)
-    })
-}
-
-fn is_excepted(value: &Value) -> bool {
-    ["labels", "annotations"].into_iter().any(|field| {
-        let set = value["metadata"][field][SUBSTITUTE].as_str();
-        set.is_some_and(|it| it.eq_ignore_ascii_case("disabled"))
+    Ok(Built {
+        value,
+        text,
+        file,
+        line,
     })
 }
 
@@ -100,32 +87,37 @@ fn from_kustomize(error: &capstan_kustomize::Error) -> Problem {
     problem
 }
 
-/// The variables of a unit. It replaces nothing at all where there is none, as Flux has it, unless the strategy is `Always`.
+/// What is done about variables.
 struct Substitution {
-    variables: std::collections::BTreeMap<String, String>,
+    /// Those whose values Git gives.
+    variables: Variables,
+    /// There may be more, which the cluster alone knows.
+    more: bool,
 }
 
 impl Substitution {
-    fn new(spec: &Kustomization) -> Result<Option<Self>, Vec<Problem>> {
+    /// Nothing where no variable is ever replaced.
+    fn new(spec: &Kustomization) -> Result<Option<Self>, Problem> {
         let Some(post_build) = &spec.post_build else {
             return Ok(None);
         };
-        let variables = post_build.variables();
-        for name in variables.keys() {
-            capstan_envsubst::check_name(name)
-                .map_err(|it| vec![Problem::error(format!("spec.postBuild.substitute: {it}"))])?;
+        let mut variables = Variables::new(post_build.always());
+        for (name, value) in post_build.variables() {
+            variables
+                .set(&name, &value, false)
+                .map_err(|it| Problem::error(format!("spec.postBuild.substitute: {it}")))?;
         }
-        let always = post_build.substitute_strategy.as_deref() == Some("Always");
-        Ok((always || !variables.is_empty()).then_some(Self { variables }))
+        let more = !post_build.substitute_from.is_empty();
+        Ok((more || variables.is_active()).then_some(Self { variables, more }))
     }
 
-    fn replace(&self, text: &str) -> Result<String, String> {
-        let lookup = |name: &str| {
-            self.variables
-                .get(name)
-                .map(|it| Cow::Borrowed(it.as_str()))
-        };
-        let replaced = capstan_envsubst::substitute(text, Unset::Refuse, lookup);
-        replaced.map(|it| it.text).map_err(|it| it.to_string())
+    /// The object completed, or as it is with the text that is left for the agent.
+    fn apply(&self, value: Value, text: &Arc<str>) -> Result<(Value, Option<Arc<str>>), String> {
+        let known =
+            || Ok::<_, String>(self.variables.is_active() && self.variables.know_all_of(text)?);
+        if self.more && !known()? {
+            return Ok((value, Some(text.clone())));
+        }
+        Ok((complete(text, &self.variables)?.value, None))
     }
 }

@@ -19,8 +19,8 @@ use crate::{
     fleet::{DEFAULT_NAMESPACE, source_key},
     flux::{GitRepository, HELM_GROUP, KUSTOMIZE_GROUP, Kustomization, SOURCE_GROUP, SourceRef},
     memo::Memo,
-    problem::Problem,
-    unit::{RenderedUnit, UnitInput, render_unit},
+    problem::{Level, Problem},
+    unit::{FluxObject, RenderedUnit, UnitInput, render_unit},
 };
 
 /// Units that may lie above each other: deeper ones are a cycle or a mistake.
@@ -159,7 +159,8 @@ fn make_artifacts(
 ) {
     let is_generator =
         |it: &&Object| it.key().group == artifact::GROUP && it.key().kind == "ArtifactGenerator";
-    for object in rendered.flux.iter().filter(is_generator) {
+    let complete = rendered.flux.iter().filter(|it| it.problem.is_none());
+    for object in complete.map(|it| &it.object).filter(is_generator) {
         let find = |reference: &SourceRef| {
             let key = granted(input, task, reference, &object.key().namespace);
             match input.trees.get(&key) {
@@ -327,17 +328,31 @@ fn children(
     warnings: &mut Vec<Problem>,
 ) -> Vec<Task> {
     let mut tasks = Vec::new();
-    for object in rendered.flux.iter() {
+    for FluxObject { object, problem } in rendered.flux.iter() {
         let about = |problem: Problem| {
             problem
                 .about(object.key())
                 .of_unit(&task.key, Some(&rendered.source))
         };
+        // A unit whose own name is not known yet cannot be shown as one.
+        let is_named = !format!("{}{}", object.key().namespace, object.key().name).contains('$');
         match (object.key().group.as_str(), object.key().kind.as_str()) {
-            (KUSTOMIZE_GROUP, "Kustomization") => {
-                tasks.push(child(task, object, UnitKind::Kustomization))
+            (KUSTOMIZE_GROUP, "Kustomization") if problem.is_none() || is_named => tasks.push(
+                child(task, object, UnitKind::Kustomization, problem.as_deref()),
+            ),
+            (HELM_GROUP, "HelmRelease") if problem.is_none() || is_named => tasks.push(child(
+                task,
+                object,
+                UnitKind::HelmRelease,
+                problem.as_deref(),
+            )),
+            _ if problem.is_some() => {
+                let said = problem.iter().map(|it| Problem {
+                    level: Level::Warning,
+                    ..Problem::clone(it)
+                });
+                warnings.extend(said.map(about));
             }
-            (HELM_GROUP, "HelmRelease") => tasks.push(child(task, object, UnitKind::HelmRelease)),
             (SOURCE_GROUP, "GitRepository") => {
                 let key = source_key(object);
                 if !input.sources.contains_key(&key) && key.name != "flux-system" {
@@ -360,19 +375,20 @@ fn children(
     tasks
 }
 
-fn child(task: &Task, object: &Object, kind: UnitKind) -> Task {
+fn child(task: &Task, object: &Object, kind: UnitKind, problem: Option<&Problem>) -> Task {
     let named = object.key();
     let namespace = if named.namespace.is_empty() {
         DEFAULT_NAMESPACE
     } else {
         &named.namespace
     };
-    let spec = match kind {
+    let parse = || match kind {
         UnitKind::Kustomization => Kustomization::parse(object.value()).map_err(Problem::error),
         UnitKind::HelmRelease => Err(Problem::error(
             "rendering a HelmRelease for a cluster is not there yet",
         )),
     };
+    let spec = problem.cloned().map_or_else(parse, Err);
     Task {
         key: UnitKey {
             home: task.key.home.clone(),

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use capstan_core::{
-    ObjectKey, UnitKind, UnitRef, UnitSpec,
+    ObjectKey, Substitution, UnitKind, UnitRef, UnitSpec, VariableSource,
     desired::{DriftMode, ObjectRef},
+    id::is_object_name,
+    substitution::{MAX_VARIABLE_SOURCES, MAX_VARIABLES},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -160,7 +162,7 @@ pub struct PostBuild {
     pub substitute: BTreeMap<String, Value>,
     /// ConfigMaps and Secrets of the cluster.
     #[serde(default)]
-    pub substitute_from: Vec<Value>,
+    pub substitute_from: Vec<VariableSource>,
     /// `WithVariables` (the default) or `Always`.
     pub substitute_strategy: Option<String>,
 }
@@ -177,6 +179,11 @@ impl PostBuild {
             .iter()
             .map(|(key, value)| (key.clone(), text(value)))
             .collect()
+    }
+
+    /// Whether variables are replaced even where none has a value.
+    pub fn always(&self) -> bool {
+        self.substitute_strategy.as_deref() == Some("Always")
     }
 }
 
@@ -208,17 +215,12 @@ impl Kustomization {
             .deletion_policy
             .as_deref()
             .is_some_and(|it| it != "MirrorPrune");
-        let inputs = self
-            .post_build
-            .as_ref()
-            .is_some_and(|it| !it.substitute_from.is_empty());
         let ready = self.depends_on.iter().any(|it| it.ready_expr.is_some());
         let table = [
             (self.kube_config.is_some(), "spec.kubeConfig"),
             (!self.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
             (!self.ignore.is_empty(), "spec.ignore"),
             (deletion, "spec.deletionPolicy other than MirrorPrune"),
-            (inputs, "spec.postBuild.substituteFrom"),
             (ready, "spec.dependsOn[].readyExpr"),
         ];
         table.into_iter().filter(|it| it.0).map(|it| it.1).collect()
@@ -256,7 +258,38 @@ impl Kustomization {
                 .collect(),
             service_account: self.service_account_name.clone(),
             requested_at: None,
+            substitution: self.substitution()?,
         })
+    }
+
+    /// What is left to the agent: everything that variables of the cluster may change.
+    fn substitution(&self) -> Result<Option<Substitution>, String> {
+        let post_build = self.post_build.as_ref();
+        let Some(post_build) = post_build.filter(|it| !it.substitute_from.is_empty()) else {
+            return Ok(None);
+        };
+        let from = &post_build.substitute_from;
+        if let Some(it) = from.iter().find(|it| !is_object_name(&it.name)) {
+            return Err(format!(
+                "spec.postBuild.substituteFrom: `{}` is not a valid name",
+                it.name
+            ));
+        }
+        let variables = post_build.variables();
+        let table = [
+            ("substituteFrom", from.len(), MAX_VARIABLE_SOURCES),
+            ("substitute", variables.len(), MAX_VARIABLES),
+        ];
+        if let Some((field, count, limit)) = table.into_iter().find(|it| it.1 > it.2) {
+            return Err(format!(
+                "spec.postBuild.{field}: {count} are more than the {limit} of one unit"
+            ));
+        }
+        Ok(Some(Substitution {
+            variables,
+            from: from.clone(),
+            always: post_build.always(),
+        }))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod flux;
 pub mod memo;
 pub mod problem;
 pub mod selector;
+pub mod substitute;
 pub mod unit;
 mod yaml;
 

@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use capstan_core::{
-    Digest, Entry, MediaType, Object, ObjectKey, Origin, Revision, Role, SourceKey, UnitKey,
-    UnitSpec,
+    Digest, Entry, MediaType, Object, ObjectError, ObjectKey, Origin, Revision, Role, SourceKey,
+    UnitKey, UnitSpec,
     desired::{MAX_ENTRIES, ObjectRef},
+    object::MAX_OBJECT_BYTES,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +59,16 @@ pub struct RenderedUnit {
     /// What is applied, shared with every cluster that renders the same.
     pub entries: Arc<Vec<RenderedEntry>>,
     /// The Flux objects among what was built: they are units and sources of their own, not applied.
-    pub flux: Arc<Vec<Object>>,
+    pub flux: Arc<Vec<FluxObject>>,
+}
+
+/// A Flux object among what was built.
+#[derive(Clone, Debug)]
+pub struct FluxObject {
+    /// The object.
+    pub object: Object,
+    /// Why it is not acted upon: it has variables that only the cluster knows.
+    pub problem: Option<Box<Problem>>,
 }
 
 /// An entry with its bytes.
@@ -80,7 +90,7 @@ impl std::fmt::Debug for RenderedEntry {
 #[derive(Debug)]
 pub(crate) struct Build {
     entries: Arc<Vec<RenderedEntry>>,
-    flux: Arc<Vec<Object>>,
+    flux: Arc<Vec<FluxObject>>,
 }
 
 /// Renders a unit.
@@ -128,7 +138,7 @@ fn waited_for(
     spec: &Kustomization,
     checks: Vec<ObjectRef>,
     own: &UnitKey,
-    flux: &[Object],
+    flux: &[FluxObject],
 ) -> Vec<ObjectRef> {
     if !spec.wait {
         return checks;
@@ -153,7 +163,8 @@ fn waited_for(
             key,
         }
     };
-    flux.iter().filter(is_unit).map(reference).collect()
+    let objects = flux.iter().map(|it| &it.object);
+    objects.filter(is_unit).map(reference).collect()
 }
 
 /// The fields that act on the build, and nothing else, so that units that differ in an interval share it.
@@ -205,7 +216,7 @@ fn build_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<Build, Vec<Problem>>
 
 enum Taken {
     Entry(RenderedEntry),
-    Flux(Object),
+    Flux(FluxObject),
     Nothing,
 }
 
@@ -214,7 +225,12 @@ fn take(
     built: Built,
     seen: &mut BTreeSet<ObjectKey>,
 ) -> Result<Taken, Problem> {
-    let Built { value, file, line } = built;
+    let Built {
+        value,
+        text,
+        file,
+        line,
+    } = built;
     let at = |problem: Problem| {
         if file.is_empty() {
             problem
@@ -232,10 +248,20 @@ fn take(
         );
         return Err(at(Problem::error(message)));
     }
+    let value = if text.is_some() {
+        with_plain_names(value)
+    } else {
+        value
+    };
     let object = Object::parse(value).map_err(|it| at(Problem::error(it.to_string())))?;
     let key = object.key().clone();
     if FLUX_GROUPS.iter().any(|it| key.group.ends_with(it)) {
-        return Ok(Taken::Flux(object));
+        let problem = text.map(|_| {
+            let message = "has variables that are not in spec.postBuild.substitute; taking them for Flux's own kinds \
+                           from ConfigMaps and Secrets of the cluster is not there yet";
+            Box::new(at(Problem::error(message)))
+        });
+        return Ok(Taken::Flux(FluxObject { object, problem }));
     }
     if is_flux_component(&object) {
         return Ok(Taken::Nothing);
@@ -243,10 +269,13 @@ fn take(
     if !seen.insert(key.clone()) {
         return Err(at(Problem::error("is there twice").about(&key)));
     }
-    let bytes = object
-        .canonical()
-        .map_err(|it| at(Problem::error(it.to_string()).about(&key)))?;
-    let sensitive = object.is_sensitive();
+    let (media_type, bytes) = match text {
+        Some(text) => (MediaType::Text, bounded(text.as_bytes().to_vec())),
+        None => (MediaType::Object, object.canonical()),
+    };
+    let bytes = bytes.map_err(|it| at(Problem::error(it.to_string()).about(&key)))?;
+    // Of a kind that a variable names nobody knows yet whether it is Secret.
+    let sensitive = object.is_sensitive() || key.kind.contains('$');
     let digest = if sensitive {
         Digest::keyed(input.digest_key, &bytes)
     } else {
@@ -256,7 +285,7 @@ fn take(
         key,
         version: object.version().to_owned(),
         role: Role::Object,
-        media_type: MediaType::Object,
+        media_type,
         sensitive,
         digest,
         bytes: bytes.len() as u64,
@@ -266,6 +295,27 @@ fn take(
         entry,
         bytes: bytes.into(),
     }))
+}
+
+/// An object whose names still hold expressions such as `${domain/./-}`, made fit to be shown and sent under them.
+fn with_plain_names(mut value: Value) -> Value {
+    for field in ["/kind", "/metadata/name", "/metadata/namespace"] {
+        let Some(Value::String(name)) = value.pointer_mut(field) else {
+            continue;
+        };
+        if name.contains('$') {
+            let plain = |it: char| it.is_ascii_graphic() && !matches!(it, '/' | '%');
+            *name = name.replace(|it| !plain(it), "_");
+        }
+    }
+    value
+}
+
+fn bounded(bytes: Vec<u8>) -> Result<Vec<u8>, ObjectError> {
+    if bytes.len() > MAX_OBJECT_BYTES {
+        return Err(ObjectError::TooLarge { bytes: bytes.len() });
+    }
+    Ok(bytes)
 }
 
 /// Whether the object is a part of Flux itself: everything of its manifests but the namespace, the definitions, and the

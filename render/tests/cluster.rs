@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use capstan_core::{Origin, SourceKey};
+use capstan_core::{MediaType, Origin, SourceKey};
 use capstan_render::{
     ClusterInput, Memo, PinnedTree, RenderedCluster, RootUnit, UnitOutcome, cluster::roots,
     flux::GitRepository, render_cluster, tree::MemoryTree,
@@ -316,4 +316,109 @@ fn units_that_yield_each_other_end() {
     ]);
     assert_eq!(rendered.units.len(), 3);
     assert_eq!(rendered.warnings.len(), 1, "{:?}", rendered.warnings);
+}
+
+const VARIABLES: &str = "  postBuild:\n    substitute: {region: eu}\n    substituteFrom: [{kind: Secret, name: domain}]\n";
+
+fn text_of(rendered: &RenderedCluster, unit: &str, object: &str) -> (MediaType, String) {
+    let UnitOutcome::Rendered(unit) = outcome(rendered, unit) else {
+        panic!("{}", problem(rendered, unit))
+    };
+    let mut entries = unit.entries.iter();
+    let found = entries.find(|it| it.entry.key.to_string() == object);
+    let found = found.unwrap_or_else(|| panic!("no {object}"));
+    let text = String::from_utf8(found.bytes.to_vec()).unwrap();
+    (found.entry.media_type, text)
+}
+
+#[test]
+fn text_with_variables_of_the_cluster_is_left_for_its_agent() {
+    let named = |name: &str, data: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: '{name}', namespace: shop}}\ndata: {{a: '{data}'}}\n---\n"
+        )
+    };
+    let objects = [
+        named("plain", "b"),
+        named("inline", "${region} $${domain}"),
+        named("left", "${domain} ${region}"),
+        named("${domain/./-}-x", "c"),
+        named("excepted", "${domain}").replace(
+            "namespace: shop",
+            "namespace: shop, annotations: {kustomize.toolkit.fluxcd.io/substitute: disabled}",
+        ),
+    ];
+    let rendered = render(&[
+        (
+            "clusters/dev/apps.yaml",
+            &kustomization("apps", "./apps", VARIABLES),
+        ),
+        ("apps/all.yaml", &objects.concat()),
+    ]);
+    let whole = |name: &str| {
+        let (kind, text) = text_of(&rendered, "apps", &format!("ConfigMap/shop/{name}"));
+        assert_eq!(kind, MediaType::Object, "{name}");
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        object["data"]["a"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(whole("plain"), "b");
+    assert_eq!(whole("inline"), "eu ${domain}");
+    assert_eq!(whole("excepted"), "${domain}");
+    let left = text_of(&rendered, "apps", "ConfigMap/shop/left");
+    assert_eq!(left.0, MediaType::Text);
+    assert!(left.1.contains("a: ${domain} ${region}\n"), "{}", left.1);
+    let (kind, text) = text_of(&rendered, "apps", "ConfigMap/shop/${domain_._-}-x");
+    assert_eq!(kind, MediaType::Text);
+    assert!(text.contains("name: ${domain/./-}-x"), "{text}");
+    let UnitOutcome::Rendered(unit) = outcome(&rendered, "apps") else {
+        unreachable!()
+    };
+    let substitution = unit.spec.substitution.as_ref().unwrap();
+    assert_eq!(substitution.from[0].to_string(), "Secret/domain");
+    assert_eq!(substitution.variables["region"], "eu");
+}
+
+#[test]
+fn flux_objects_with_variables_of_the_cluster_are_said_and_stop_nothing_else() {
+    let child = kustomization("child", "./child", "").replace("10m", "${interval}");
+    let inline = kustomization("inline", "./child", "");
+    let nameless = kustomization("'${domain}'", "./child", "");
+    let rendered = render(&[
+        (
+            "clusters/dev/apps.yaml",
+            &kustomization("apps", "./apps", VARIABLES),
+        ),
+        (
+            "apps/all.yaml",
+            &[child, inline, nameless, APP.to_owned()].join("\n---\n"),
+        ),
+        ("child/app.yaml", &APP.replace("app", "other")),
+    ]);
+    assert_eq!(objects(&rendered, "apps"), ["ConfigMap/shop/app"]);
+    assert_eq!(objects(&rendered, "inline"), ["ConfigMap/shop/other"]);
+    let said = problem(&rendered, "child");
+    assert!(said.starts_with("apps/all.yaml:"), "{said}");
+    assert!(said.contains("not there yet"), "{said}");
+    let warned = rendered.warnings.iter().map(ToString::to_string);
+    let warned: Vec<String> = warned.filter(|it| it.contains("${domain}")).collect();
+    assert_eq!(warned.len(), 1, "{:?}", rendered.warnings);
+}
+
+#[test]
+fn a_source_of_variables_that_is_none_refuses_the_unit() {
+    for (more, said) in [
+        ("{kind: Pod, name: x}", "unknown variant `Pod`"),
+        ("{kind: Secret, name: a/b}", "`a/b` is not a valid name"),
+    ] {
+        let more = format!("  postBuild: {{substituteFrom: [{more}]}}\n");
+        let rendered = render(&[
+            (
+                "clusters/dev/apps.yaml",
+                &kustomization("apps", "./apps", &more),
+            ),
+            ("apps/app.yaml", APP),
+        ]);
+        let problem = problem(&rendered, "apps");
+        assert!(problem.contains(said), "{problem}");
+    }
 }

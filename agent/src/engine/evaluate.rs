@@ -20,6 +20,8 @@ pub(super) struct View<'a, S: Fn(&ObjectKey) -> Sight> {
     pub(super) unit: Option<&'a Unit>,
     /// Why nothing at all is written.
     pub(super) stopped: Option<&'a str>,
+    /// Why its text cannot be completed.
+    pub(super) lacks: Option<&'a str>,
     /// What it waits for before it is applied.
     pub(super) waits_for: Option<String>,
     pub(super) running: bool,
@@ -115,6 +117,9 @@ fn phase<S: Fn(&ObjectKey) -> Sight>(view: &View<'_, S>, health: &HealthOfAll) -
     }
     if let Some(reason) = &view.waits_for {
         return (Phase::Waiting, reason.clone());
+    }
+    if let Some(reason) = view.lacks {
+        return (Phase::Failed, reason.to_owned());
     }
     if view.running && view.last.is_none() {
         return (Phase::Applying, String::new());

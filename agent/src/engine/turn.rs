@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::atomic::Ordering, time::Duration};
 
 use capstan_core::{
-    Digest, ObjectKey, Phase, Severity, UnitKey, UnitReport, UnitSpec, desired::DriftMode,
-    drift::last_writer, inventory::UnitInventory,
+    Digest, ObjectKey, Phase, Severity, Substitution, UnitKey, UnitReport, UnitSpec,
+    desired::DriftMode, drift::last_writer, inventory::UnitInventory,
 };
 use futures::FutureExt;
 use tokio::{task::JoinError, time::Instant};
@@ -203,7 +203,11 @@ impl<C: Cluster> Engine<C> {
             let suspended = state.unit.as_ref().is_some_and(|it| it.spec.suspend);
             let may_start =
                 stopped.is_none() && waits_for.is_none() && !suspended && self.discovered;
-            if due && may_start {
+            let complete = state.complete;
+            if may_start {
+                self.read_variables(key);
+            }
+            if due && may_start && complete {
                 if self.passes.len() < PASSES {
                     self.start(key, held_back);
                 } else {
@@ -318,13 +322,7 @@ impl<C: Cluster> Engine<C> {
                 }
             }
         };
-        let actor = match &spec.service_account {
-            Some(name) => Actor::ServiceAccount {
-                namespace: key.namespace.clone(),
-                name: name.clone(),
-            },
-            None => Actor::Agent,
-        };
+        let actor = actor(key, spec.service_account.as_deref());
         let timeout = match &state.unit {
             Some(unit) => Duration::from_secs(unit.spec.timeout_seconds.into()).max(MIN_TIMEOUT),
             None => REMOVAL_TIMEOUT,
@@ -335,7 +333,7 @@ impl<C: Cluster> Engine<C> {
             unit: key.clone(),
             digest: state.digest(),
             items: state.items.clone(),
-            makes_namespace: self.makes_namespace(key, state),
+            makes_namespace: self.makes_namespace(key),
             actor,
             service_account: spec.service_account,
             force: spec.force,
@@ -431,10 +429,12 @@ impl<C: Cluster> Engine<C> {
         let nothing = UnitInventory::default();
         let inventory = units.get(key).unwrap_or(&nothing);
         let observed = self.shared.observed();
+        let reads = state.unread().map(reading);
         let judgement = judge(&View {
             unit: state.unit.as_ref(),
             stopped,
-            waits_for,
+            lacks: state.lacks(),
+            waits_for: waits_for.or(reads),
             running: state.running,
             last,
             differing,
@@ -445,6 +445,7 @@ impl<C: Cluster> Engine<C> {
         });
         drop(observed);
         state.ready = state.is_applied()
+            && state.lacks().is_none()
             && state.unit.as_ref().is_some_and(|it| it.problem.is_none())
             && (!waits(state) || judgement.checked);
         state.fights.settle(now);
@@ -457,6 +458,22 @@ impl<C: Cluster> Engine<C> {
         drop(units);
         self.trace_health(key, healthy);
         self.reports.outbox().report(report)
+    }
+}
+
+fn reading(substitution: &Substitution) -> String {
+    let from: Vec<String> = substitution.from.iter().map(ToString::to_string).collect();
+    format!("reads its variables from {}", from.join(", "))
+}
+
+/// In whose name the work of a unit is done.
+pub(super) fn actor(key: &UnitKey, service_account: Option<&str>) -> Actor {
+    match service_account {
+        Some(name) => Actor::ServiceAccount {
+            namespace: key.namespace.clone(),
+            name: name.to_owned(),
+        },
+        None => Actor::Agent,
     }
 }
 

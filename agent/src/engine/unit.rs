@@ -6,20 +6,27 @@ use std::{
 };
 
 use capstan_core::{
-    ClusterName, Digest, Entry, MediaType, ObjectKey, Phase, Revision, Role, Unit, UnitKey,
-    UnitKind, health::Verdict,
+    ClusterName, Digest, ObjectKey, Phase, Revision, Substitution, Unit, UnitKey, UnitKind,
+    health::Verdict,
 };
-use serde_json::Value;
+use capstan_render::substitute::Variables;
 use tokio::{task::AbortHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{fights::Fights, trace::Progress};
-use crate::{
-    held::Held,
-    pass::{Item, Outcome},
-    policy::Policy,
-    switches::Switches,
-};
+use crate::pass::{Item, Outcome};
+
+/// The variables of a unit's text.
+#[derive(Debug, Default)]
+pub(super) enum Inputs {
+    /// They are not known yet.
+    #[default]
+    Unread,
+    /// They are these.
+    Read(Arc<Variables>),
+    /// They cannot be had, or do not complete the text, and why. What was complete before stays so.
+    Missing(String),
+}
 
 /// One unit, as wanted, done and seen.
 #[derive(Debug, Default)]
@@ -29,6 +36,12 @@ pub(super) struct UnitState {
     /// The revision that its content is from.
     pub(super) revision: Option<Revision>,
     pub(super) items: Arc<Vec<Item>>,
+    /// What its text is completed with.
+    pub(super) inputs: Inputs,
+    /// The items are those of the content wanted: without that, nothing is applied and nothing pruned.
+    pub(super) complete: bool,
+    /// Reads the variables.
+    pub(super) reader: Option<AbortHandle>,
     /// A pass is due whatever is observed.
     pub(super) dirty: bool,
     /// A pass is under way.
@@ -76,17 +89,35 @@ impl UnitState {
             .is_some_and(|(digest, outcome)| *digest == wanted && outcome.is_clean())
     }
 
-    /// Takes new content.
-    pub(super) fn replace(&mut self, unit: &Unit, items: Vec<Item>) {
+    /// Takes new content, of which items are made next.
+    pub(super) fn replace(&mut self, unit: &Unit) {
         self.unit = Some(unit.clone());
-        self.items = Arc::new(items);
+        self.complete = false;
         self.begin_anew();
+        if unit.spec.substitution.is_none() {
+            self.inputs = Inputs::Read(Arc::default());
+        }
+    }
+
+    /// Where the unit takes variables from that are not known yet.
+    pub(super) fn unread(&self) -> Option<&Substitution> {
+        let substitution = self.unit.as_ref()?.spec.substitution.as_ref();
+        substitution.filter(|_| matches!(self.inputs, Inputs::Unread))
+    }
+
+    /// Why its variables cannot be had, or do not complete its text.
+    pub(super) fn lacks(&self) -> Option<&str> {
+        match &self.inputs {
+            Inputs::Missing(why) => Some(why),
+            Inputs::Unread | Inputs::Read(_) => None,
+        }
     }
 
     /// Takes that it is no longer wanted.
     pub(super) fn remove(&mut self) {
         if self.unit.take().is_some() || self.phase.is_none() {
             self.items = Arc::default();
+            self.complete = true;
             self.begin_anew();
         }
     }
@@ -102,49 +133,19 @@ impl UnitState {
         self.applied_at = None;
         self.progress = Progress::default();
         self.checks.clear();
-        if let Some(checker) = self.checker.take() {
-            checker.abort();
+        self.inputs = Inputs::Unread;
+        for task in [self.checker.take(), self.reader.take()] {
+            task.inspect(AbortHandle::abort);
         }
     }
 }
 
 impl Drop for UnitState {
     fn drop(&mut self) {
-        if let Some(checker) = &self.checker {
-            checker.abort();
+        for task in [&self.checker, &self.reader].into_iter().flatten() {
+            task.abort();
         }
     }
-}
-
-/// An entry with what its content says about how it is treated.
-pub(super) fn item(entry: &Entry, held: &Held, policy: &Policy, namespace: &str) -> Item {
-    let mut item = Item {
-        key: entry.key.clone(),
-        version: entry.version.clone(),
-        digest: entry.digest,
-        sensitive: entry.sensitive || (entry.key.group.is_empty() && entry.key.kind == "Secret"),
-        switches: Switches::default(),
-        refused: None,
-    };
-    if entry.role != Role::Object || entry.media_type != MediaType::Object {
-        item.refused = Some(format!(
-            "this version of the agent applies whole objects only, not a {:?} of type {:?}",
-            entry.role, entry.media_type
-        ));
-        return item;
-    }
-    let content: Option<Value> = held
-        .get(&entry.digest)
-        .ok()
-        .and_then(|it| serde_json::from_slice(&it).ok());
-    let mut secret_type = String::new();
-    if let Some(content) = content {
-        item.switches = Switches::of(content.get("metadata").unwrap_or(&Value::Null));
-        let found = content.get("type").and_then(Value::as_str);
-        found.unwrap_or_default().clone_into(&mut secret_type);
-    }
-    item.refused = policy.refuses(namespace, &entry.key, &secret_type);
-    item
 }
 
 /// The unit that a Flux object stands for, for health checks on such: it is asked of the engine, not of the cluster.

@@ -86,8 +86,8 @@ impl<C: Cluster> Engine<C> {
         checks.filter_map(|it| one(&it.key)).collect()
     }
 
-    /// Whether it is a root, whose namespace nothing else brings, and may have one.
-    pub(super) fn makes_namespace(&self, key: &UnitKey, state: &UnitState) -> bool {
+    /// Whether it lives in the namespace of a root, which nothing else brings, and that may be made.
+    pub(super) fn makes_namespace(&self, key: &UnitKey) -> bool {
         let namespace = ObjectKey {
             group: String::new(),
             kind: "Namespace".into(),
@@ -95,7 +95,12 @@ impl<C: Cluster> Engine<C> {
             name: key.namespace.clone(),
         };
         let allowed = self.policy.refuses(&self.shared.namespace, &namespace, "");
-        let root = |it: &capstan_core::Unit| matches!(it.origin, Origin::Placement { .. });
-        allowed.is_none() && state.unit.as_ref().is_some_and(root)
+        let is_root = |it: &UnitState| {
+            let unit = it.unit.as_ref();
+            unit.is_some_and(|it| matches!(it.origin, Origin::Placement { .. }))
+        };
+        let mut units = self.units.iter();
+        allowed.is_none()
+            && units.any(|(it, state)| it.namespace == key.namespace && is_root(state))
     }
 }

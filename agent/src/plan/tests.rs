@@ -19,6 +19,7 @@ fn wanted(content: &str) -> Wanted {
         digest: Digest::of(content.as_bytes()),
         sensitive: false,
         switches: Switches::default(),
+        completed: None,
         refused: None,
     }
 }

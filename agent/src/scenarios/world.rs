@@ -12,6 +12,7 @@ use capstan_core::{
     Role, Source, StoreEpoch, Unit, UnitKey, UnitReport, UnitSpec,
 };
 use capstan_playground::sim::{ObjectRef, SimCluster, SimOptions};
+use capstan_render::substitute::{Variables, complete};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -155,6 +156,26 @@ impl World {
         self.state.units.insert(unit_key(name), unit.seal());
     }
 
+    /// Adds an object to a unit as text, which the agent completes.
+    pub(super) fn add_text(&mut self, name: &str, text: &str) {
+        let value = complete(text, &Variables::new(false)).unwrap().value;
+        let object = Object::parse(value).unwrap();
+        let digest = Digest::of(text.as_bytes());
+        let unit = self.state.units.get_mut(&unit_key(name)).unwrap();
+        unit.entries.push(Entry {
+            key: object.key().clone(),
+            version: object.version().into(),
+            role: Role::Object,
+            media_type: MediaType::Text,
+            sensitive: false,
+            digest,
+            bytes: text.len() as u64,
+            path: "a.yaml".into(),
+        });
+        *unit = unit.clone().seal();
+        self.contents.insert(digest, text.as_bytes().to_vec());
+    }
+
     pub(super) fn remove_unit(&mut self, name: &str) {
         self.state.units.remove(&unit_key(name));
     }
@@ -185,6 +206,7 @@ impl World {
             state: Arc::new(self.state.clone()),
             trusted_epoch: self.trusted_epoch,
             hub_id: HUB.into(),
+            digest_key: held.digest_key,
         };
         agent.inbox.send(input).await.unwrap();
     }

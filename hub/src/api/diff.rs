@@ -9,8 +9,14 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use capstan_core::{ClusterName, DesiredState, Entry, ObjectKey, Revision, SourceKey, UnitKey};
-use capstan_render::{Memo, RenderedEntry, cluster::PinnedTree};
+use capstan_core::{
+    ClusterName, DesiredState, Entry, MediaType, ObjectKey, Revision, SourceKey, UnitKey,
+};
+use capstan_render::{
+    Memo, RenderedEntry,
+    cluster::PinnedTree,
+    substitute::{Variables, complete},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use similar::TextDiff;
@@ -249,10 +255,25 @@ fn present(hub: &Hub, entry: Option<&Entry>) -> Result<String, BlobError> {
     }
 }
 
+/// An object as its text has it, with its variables.
+fn unreplaced(bytes: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let object = complete(text, &Variables::new(false)).ok()?;
+    Some(object.value)
+}
+
 /// An object as people read it. What is sensitive shows its keys and no values; that it changed is seen by its digest,
 /// which says nothing of the content to whoever lacks the cluster's key.
 fn shown(entry: &Entry, bytes: &[u8]) -> String {
-    let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else {
+    let parsed = match entry.media_type {
+        // Text that its agent completes is shown as it was written, with its variables.
+        MediaType::Text if !entry.sensitive => {
+            return String::from_utf8_lossy(bytes).into_owned();
+        }
+        MediaType::Text => unreplaced(bytes),
+        _ => serde_json::from_slice(bytes).ok(),
+    };
+    let Some(mut value) = parsed else {
         return String::new();
     };
     if entry.sensitive {

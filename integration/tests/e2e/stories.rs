@@ -1,8 +1,12 @@
 //! The stories. Each starts a fleet of its own.
 
+mod secrets;
+
+pub(crate) use secrets::{planted_secrets_are_nowhere, variables_come_from_the_cluster};
+
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use capstan_integration::harness::{ClusterKind, Fleet, Transport, condition, never, wait_for};
 use capstan_playground::{local::ssh::SshError, toolchest};
 use serde_json::json;
@@ -425,78 +429,6 @@ pub(crate) async fn a_cluster_that_leaves_its_placement_keeps_its_objects(
         Ok((!there).then(|| "the object is gone".to_owned()))
     });
     kept.await
-}
-
-pub(crate) async fn planted_secrets_are_nowhere(kind: ClusterKind) -> anyhow::Result<()> {
-    const CANARY: &str = "c4n4ry-8f1b2d77";
-    let encoded = base64(CANARY);
-    let mut files = files(&["dev"], false);
-    let secret = format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\nstringData: {{password: {CANARY}}}\n"
-    );
-    files.push(("apps/secret.yaml".into(), secret));
-    let fleet = start_with(kind, &["dev"], files).await?;
-    let path = "/api/v1/namespaces/shop/secrets/s";
-    fleet
-        .cluster("dev")
-        .shows(path, "/data/password", &json!(encoded))
-        .await?;
-    fleet.healthy("dev", &["apps"], "").await?;
-    // A change by hand and a broken version make diffs and errors, where a value could slip out.
-    fleet
-        .cluster("dev")
-        .patch(path, &json!({"data": {"password": "aGFuZA=="}}))
-        .await?;
-    fleet
-        .cluster("dev")
-        .shows(path, "/data/password", &json!(encoded))
-        .await?;
-    let broken = format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: shop}}\nstringData: {{password: {{{CANARY}: 1}}}}\nimmutable: [{CANARY}]\n"
-    );
-    fleet
-        .repository
-        .commit("broken", &[("apps/secret.yaml", &broken)])
-        .await?;
-    wait_for("the broken Secret to be refused", async || {
-        let unit = fleet.unit("dev", "apps").await?;
-        let ready = condition(&unit, "Ready");
-        Ok(if ready["status"] == "False" {
-            Ok(())
-        } else {
-            Err(ready.to_string())
-        })
-    })
-    .await?;
-
-    let mut places = fleet.written()?;
-    for path in [
-        "/clusters",
-        "/units",
-        "/objects",
-        "/events",
-        "/audit",
-        "/pipelines",
-        "/sources",
-        "/clusters/dev/diff",
-        "/hub",
-    ] {
-        let text = fleet.api.text(&format!("/api/v1{path}")).await?;
-        places.push((path.into(), text.into_bytes()));
-    }
-    places.push(("/".into(), fleet.api.text("/").await?.into_bytes()));
-    for (place, content) in places {
-        for needle in [CANARY, encoded.as_str()] {
-            // The mirror holds what was pushed to Git, packed; everything else must not have it in any form.
-            let found = content
-                .windows(needle.len())
-                .any(|it| it == needle.as_bytes());
-            if found {
-                bail!("a secret value is in {}", place.display());
-            }
-        }
-    }
-    Ok(())
 }
 
 pub(crate) async fn a_repository_is_followed_over_ssh(kind: ClusterKind) -> anyhow::Result<()> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use capstan_core::{
-    Delta, Digest, Entry, Generation, MediaType, Origin, Role, Source, SourceKey, Unit, UnitKey,
-    UnitKind, UnitRef, UnitSpec,
+    Delta, Digest, Entry, Generation, MediaType, Origin, Role, Source, SourceKey, Substitution,
+    Unit, UnitKey, UnitKind, UnitRef, UnitSpec,
     desired::{DriftMode, MAX_ENTRIES, MAX_UNITS, ObjectRef},
 };
 
@@ -132,6 +132,7 @@ impl From<&UnitSpec> for v1::UnitSpec {
             depends_on: spec.depends_on.iter().map(v1::UnitRef::from).collect(),
             service_account: spec.service_account.clone().unwrap_or_default(),
             requested_at: spec.requested_at.clone().unwrap_or_default(),
+            substitution: spec.substitution.as_ref().map(v1::Substitution::from),
         }
     }
 }
@@ -161,6 +162,7 @@ impl TryFrom<v1::UnitSpec> for UnitSpec {
             depends_on: depends_on.collect::<Result<_, _>>()?,
             service_account: text(wire.service_account),
             requested_at: text(wire.requested_at),
+            substitution: wire.substitution.map(Substitution::try_from).transpose()?,
         })
     }
 }

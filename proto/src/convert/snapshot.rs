@@ -77,7 +77,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use capstan_core::{
-        Digest, Entry, MediaType, ObjectKey, Origin, Role, Source, StoreEpoch, Unit, UnitSpec,
+        Digest, Entry, MediaType, ObjectKey, Origin, Role, Source, StoreEpoch, Substitution, Unit,
+        UnitSpec, VariableSource, VariableSourceKind,
     };
 
     use super::*;
@@ -100,7 +101,18 @@ mod tests {
         };
         Unit {
             digest: Digest::of(b""),
-            spec: UnitSpec::default(),
+            spec: UnitSpec {
+                substitution: Some(Substitution {
+                    variables: BTreeMap::from([("region".into(), "eu".into())]),
+                    from: vec![VariableSource {
+                        kind: VariableSourceKind::Secret,
+                        name: "domain".into(),
+                        optional: true,
+                    }],
+                    always: true,
+                }),
+                ..UnitSpec::default()
+            },
             origin: Origin::FleetPath,
             source: "GitRepository/flux-system/fleet".parse().unwrap(),
             held_at: Some("main@sha1:0".parse().unwrap()),
