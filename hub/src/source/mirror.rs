@@ -1,5 +1,7 @@
 //! A bare mirror of one repository.
 
+mod repack;
+
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -36,7 +38,7 @@ pub(crate) enum SourceError {
 }
 
 /// Removes the locks that a hub left in its mirrors when it was killed: with one of them a ref could never be moved again.
-/// For the start only, while nobody else uses the data folder.
+/// For the start only, while nobody else uses the data folder. Objects are never locked, and are many: their folders are passed over.
 pub(crate) fn unlock(mirrors: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(mirrors) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -46,7 +48,9 @@ pub(crate) fn unlock(mirrors: &Path) -> io::Result<()> {
         let entry = entry?;
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {
-            unlock(&path)?;
+            if entry.file_name() != "objects" {
+                unlock(&path)?;
+            }
         } else if path.extension().is_some_and(|it| it == "lock") {
             tracing::warn!(path = %path.display(), "a lock that a killed hub left is removed");
             fs::remove_file(&path)?;
@@ -112,6 +116,10 @@ impl Mirror {
             return Err(what());
         }
         drop(remote);
+        if let Err(error) = repack::repack(&self.repository) {
+            // The mirror is as good as before, only slower.
+            tracing::warn!(mirror = %self.repository.path().display(), "packs could not be put together: {error}");
+        }
         self.resolve(follow)?.ok_or_else(what)
     }
 
