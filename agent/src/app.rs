@@ -168,10 +168,17 @@ async fn agent<C: Cluster>(
     let state = watch::Sender::new(LinkState::default());
     let link_state = state.subscribe();
     // Without all of its content the state is not held: the hub gives it anew, and meanwhile what is there is kept so.
-    let whole = kept.as_ref().filter(|it| held.is_whole(&it.state));
+    let whole = match kept.clone() {
+        Some(kept) => {
+            let held = held.clone();
+            let looked = move || held.is_whole(&kept.state).then_some(kept);
+            tokio::task::spawn_blocking(looked).await?
+        }
+        None => None,
+    };
     let session = Session::new(
         identity.hub_id.clone(),
-        whole.map(|it| (Arc::new(it.state.clone()), it.trusted_epoch)),
+        whole.map(|it| (Arc::new(it.state), it.trusted_epoch)),
     );
     let link = Link {
         config: config.clone(),

@@ -103,15 +103,28 @@ impl Drop for Process {
 fn spawn(args: &[String], log: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Child> {
     let log: File = OpenOptions::new().create(true).append(true).open(log)?;
     let program = program()?;
+    let (program, args) = match small_agent(&program, args) {
+        Some(agent) => (agent, &args[1..]),
+        None => (program, args),
+    };
     Command::new(&program)
         .args(args)
         .env("RUST_LOG", LOG)
+        .env("CAPSTAN_LOG", LOG)
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .with_context(|| program.display().to_string())
+}
+
+/// The agent's own small program, for an agent that is measured: what it has in memory is what people see. It is there where the
+/// whole workspace was built.
+fn small_agent(program: &Path, args: &[String]) -> Option<PathBuf> {
+    let agent = program.with_file_name("capstan-agent");
+    let is_measured = !cfg!(debug_assertions) && args.first().is_some_and(|it| it == "agent");
+    (is_measured && agent.is_file()).then_some(agent)
 }
 
 /// `capstan-integration`, which has hubs and agents as hidden commands: this program itself, or what cargo builds beside a test.
