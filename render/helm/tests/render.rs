@@ -101,6 +101,58 @@ fn random_values_repeat_for_a_secret_and_are_sensitive() {
     assert_ne!(first, render(&chart, &Values::new(), &other).unwrap());
 }
 
+/// A packed chart: files in the folder `NAME/`.
+fn packed(name: &str, files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut builder = tar::Builder::new(encoder);
+    let metadata = format!("{{apiVersion: v2, name: {name}, version: 0.1.0}}");
+    let metadata = ("Chart.yaml".to_owned(), metadata.into_bytes());
+    for (path, data) in std::iter::once(&metadata).chain(files) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        header.set_mode(0o644);
+        builder
+            .append_data(&mut header, format!("{name}/{path}"), data.as_slice())
+            .unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn archives_that_grow_together_are_refused() {
+    let zeros = packed("sub", &[("zeros".to_owned(), vec![0; 30 << 20])]);
+    let bombs = |count: usize| {
+        let files: Vec<_> = (0..count)
+            .map(|n| (format!("charts/sub{n}.tgz"), zeros.clone()))
+            .collect();
+        packed("c", &files)
+    };
+    assert!(bombs(4).len() < 1 << 20);
+    assert!(Chart::from_archive(&bombs(3)).is_ok());
+    let error = Chart::from_archive(&bombs(4)).unwrap_err().to_string();
+    assert!(error.contains("larger than the maximum size"), "{error}");
+    let mut nested = zeros;
+    for name in ["b", "c", "d"] {
+        let files = [
+            ("charts/a.tgz".to_owned(), nested),
+            ("zeros".to_owned(), vec![0; 30 << 20]),
+        ];
+        nested = packed(name, &files);
+    }
+    let error = Chart::from_archive(&nested).unwrap_err().to_string();
+    assert!(error.contains("larger than the maximum size"), "{error}");
+}
+
+#[test]
+fn archives_inside_archives_end() {
+    let mut nested = packed("a", &[]);
+    for _ in 0..=capstan_helm::chart::MAX_CHART_NESTING {
+        nested = packed("b", &[("charts/a.tgz".to_owned(), nested)]);
+    }
+    let error = Chart::from_archive(&nested).unwrap_err().to_string();
+    assert!(error.contains("levels deep"), "{error}");
+}
+
 #[test]
 fn notes_are_apart_and_those_of_dependencies_on_demand() {
     let chart = chart(&[

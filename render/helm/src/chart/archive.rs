@@ -9,9 +9,9 @@ use flate2::read::MultiGzDecoder;
 
 use super::files::{Files, strip_bom};
 
-/// Uncompressed size of an archive, in bytes: Helm's own limit.
+/// Uncompressed size of an archive with those packed inside it, in bytes: Helm's own limit for one archive.
 pub const MAX_ARCHIVE_BYTES: u64 = 100 * 1024 * 1024;
-/// Entries of an archive: the largest public charts have a few thousand.
+/// Entries of an archive with those packed inside it: the largest public charts have a few thousand.
 pub const MAX_ARCHIVE_ENTRIES: usize = 20_000;
 
 /// A tar block.
@@ -59,15 +59,27 @@ pub enum ArchiveError {
     Empty,
 }
 
-/// The files of a packed chart, without the folder that all of them are in.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Files, ArchiveError> {
-    unpack_within(bytes, MAX_ARCHIVE_BYTES)
+/// What may still be unpacked for one chart. Archives inside archives share it: each alone could be a small one that grows.
+pub(super) struct Budget {
+    bytes: u64,
+    entries: usize,
 }
 
-fn unpack_within(bytes: &[u8], max_bytes: u64) -> Result<Files, ArchiveError> {
+impl Budget {
+    /// All of it.
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: MAX_ARCHIVE_BYTES,
+            entries: MAX_ARCHIVE_ENTRIES,
+        }
+    }
+}
+
+/// The files of a packed chart, without the folder that all of them are in. Of entries with the same name the last counts, as in Helm.
+pub(super) fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Files, ArchiveError> {
     let mut tar = Vec::new();
     // Headers and padding take room besides the files; an entry has at most a header and a padded block.
-    let limit = max_bytes + (2 * BLOCK_BYTES * MAX_ARCHIVE_ENTRIES) as u64;
+    let limit = budget.bytes + (2 * BLOCK_BYTES * budget.entries) as u64;
     MultiGzDecoder::new(bytes)
         .take(limit + 1)
         .read_to_end(&mut tar)
@@ -76,21 +88,21 @@ fn unpack_within(bytes: &[u8], max_bytes: u64) -> Result<Files, ArchiveError> {
         return Err(ArchiveError::TooLarge);
     }
     let mut files = Files::new();
-    let mut total = 0_u64;
     let mut reader = TarReader { rest: &tar };
-    for count in 0.. {
-        let Some(entry) = reader.next()? else { break };
-        if count == MAX_ARCHIVE_ENTRIES {
-            return Err(ArchiveError::TooManyEntries);
-        }
+    while let Some(entry) = reader.next()? {
+        budget.entries = budget
+            .entries
+            .checked_sub(1)
+            .ok_or(ArchiveError::TooManyEntries)?;
         if entry.is_folder {
             continue;
         }
         let name = checked_name(&entry.name)?;
-        total += entry.data.len() as u64;
-        if total >= max_bytes {
-            return Err(ArchiveError::TooLarge);
-        }
+        budget.bytes = budget
+            .bytes
+            .checked_sub(entry.data.len() as u64)
+            .filter(|left| *left > 0)
+            .ok_or(ArchiveError::TooLarge)?;
         files.insert(name, strip_bom(entry.data).into());
     }
     if files.is_empty() {
@@ -339,7 +351,7 @@ mod tests {
     }
 
     fn unpack_entries(entries: &[Vec<u8>]) -> Result<Vec<(String, String)>, ArchiveError> {
-        let files = unpack(&gzip(&entries.concat()))?;
+        let files = unpack(&gzip(&entries.concat()), &mut Budget::new())?;
         Ok(files
             .iter()
             .map(|(name, data)| (name.clone(), String::from_utf8_lossy(data).into_owned()))
@@ -420,21 +432,55 @@ mod tests {
             Err(ArchiveError::Tar("it ends before its data"))
         );
         assert_eq!(unpack_entries(&[vec![0; 1024]]), Err(ArchiveError::Empty));
-        assert!(matches!(unpack(b"nothing"), Err(ArchiveError::Gzip(_))));
+        assert!(matches!(
+            unpack(b"nothing", &mut Budget::new()),
+            Err(ArchiveError::Gzip(_))
+        ));
+    }
+
+    #[test]
+    fn of_two_entries_with_one_name_the_last_counts() {
+        let entries = [
+            entry("c/values.yaml", b"a: 1", b'0'),
+            entry("c/./values.yaml", b"b: 2", b'0'),
+        ];
+        assert_eq!(
+            unpack_entries(&entries),
+            Ok(vec![pair("values.yaml", "b: 2")])
+        );
     }
 
     #[test]
     fn a_bomb_is_refused() {
+        let within = |packed: &[u8], bytes: u64, entries: usize| {
+            unpack(packed, &mut Budget { bytes, entries }).map(|files| files.len())
+        };
         let packed = gzip(&entry("c/x", &vec![0_u8; 100_000], b'0'));
-        assert_eq!(unpack_within(&packed, 100_000), Err(ArchiveError::TooLarge));
-        assert!(unpack_within(&packed, 100_001).is_ok());
+        assert_eq!(within(&packed, 100_000, 9), Err(ArchiveError::TooLarge));
+        assert_eq!(within(&packed, 100_001, 9), Ok(1));
         // Many small entries are stopped by the size of the tar, before any is looked at.
         assert_eq!(
-            unpack_within(
-                &gzip(&vec![0; 2 * BLOCK_BYTES * MAX_ARCHIVE_ENTRIES + 100_001]),
-                100_000
-            ),
+            within(&gzip(&vec![0; 2 * BLOCK_BYTES * 9 + 100_001]), 100_000, 9),
             Err(ArchiveError::TooLarge)
         );
+        let many: Vec<u8> = (0..10)
+            .flat_map(|at| entry(&format!("c/{at}"), b"", b'0'))
+            .collect();
+        assert_eq!(
+            within(&gzip(&many), 100_000, 9),
+            Err(ArchiveError::TooManyEntries)
+        );
+    }
+
+    #[test]
+    fn archives_share_what_may_be_unpacked() {
+        let packed = gzip(&entry("c/x", &vec![0_u8; 40_000], b'0'));
+        let mut budget = Budget {
+            bytes: 100_000,
+            entries: 9,
+        };
+        assert!(unpack(&packed, &mut budget).is_ok());
+        assert!(unpack(&packed, &mut budget).is_ok());
+        assert_eq!(unpack(&packed, &mut budget), Err(ArchiveError::TooLarge));
     }
 }

@@ -8,7 +8,7 @@ use capstan_gotemplate::Str;
 use super::files::{Files, strip_bom};
 use super::ignore::IgnoreRules;
 use super::metadata::Metadata;
-use super::{Chart, Inner, SchemaFile, TemplateCache, archive};
+use super::{Chart, Inner, SchemaFile, TemplateCache, archive, archive::Budget};
 use crate::error::ChartError;
 use crate::values::load_default_values;
 
@@ -45,12 +45,13 @@ pub(super) fn folder(files: &Files) -> Result<Chart, ChartError> {
         };
         kept.insert(path.clone(), data);
     }
-    build(&kept, 0)
+    build(&kept, 0, &mut Budget::new())
 }
 
 /// A chart out of an archive.
 pub(super) fn archive(bytes: &[u8]) -> Result<Chart, ChartError> {
-    build(&archive::unpack(bytes)?, 0)
+    let mut budget = Budget::new();
+    build(&archive::unpack(bytes, &mut budget)?, 0, &mut budget)
 }
 
 /// Files by what they are to a chart.
@@ -62,7 +63,7 @@ struct Sorted {
     charts: BTreeMap<String, Files>,
 }
 
-fn build(files: &Files, depth: usize) -> Result<Chart, ChartError> {
+fn build(files: &Files, depth: usize, budget: &mut Budget) -> Result<Chart, ChartError> {
     if depth > MAX_CHART_NESTING {
         return Err(ChartError::TooDeep);
     }
@@ -94,11 +95,12 @@ fn build(files: &Files, depth: usize) -> Result<Chart, ChartError> {
         if name.starts_with(['_', '.']) {
             continue;
         }
-        let chart = subchart(&name, &files, depth).map_err(|source| ChartError::Subchart {
-            name: name.clone(),
-            parent: metadata.name.clone(),
-            source: Box::new(source),
-        })?;
+        let chart =
+            subchart(&name, &files, depth, budget).map_err(|source| ChartError::Subchart {
+                name: name.clone(),
+                parent: metadata.name.clone(),
+                source: Box::new(source),
+            })?;
         dependencies.push(chart);
     }
     let schema = files.get("values.schema.json").map(|text| SchemaFile {
@@ -153,17 +155,22 @@ fn sort(files: &Files, metadata: &Metadata) -> Sorted {
 }
 
 /// A chart below `charts/`: a packed one or a folder. A packed one may not sit in a folder of its name.
-fn subchart(name: &str, files: &Files, depth: usize) -> Result<Chart, ChartError> {
+fn subchart(
+    name: &str,
+    files: &Files,
+    depth: usize,
+    budget: &mut Budget,
+) -> Result<Chart, ChartError> {
     if name.ends_with(".tgz") {
         let Some(packed) = files.get(name) else {
             return Err(ChartError::NotPacked {
                 name: name.to_owned(),
             });
         };
-        return build(&archive::unpack(packed)?, depth + 1);
+        return build(&archive::unpack(packed, budget)?, depth + 1, budget);
     }
     let below = files
         .iter()
         .filter_map(|(path, data)| Some((path.split_once('/')?.1.to_owned(), Arc::clone(data))));
-    build(&below.collect(), depth + 1)
+    build(&below.collect(), depth + 1, budget)
 }
