@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use capstan_gotemplate::{Ctx, FuncError, Str, Value};
 use hkdf::Hkdf;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
+
+use crate::watch::Watch;
 
 /// Whose behaviour a render has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -39,6 +41,17 @@ impl Secret {
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Takes any number of bytes, which are as hard to guess as 32 random ones.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self(Sha256::digest(content).into())
+    }
+
+    /// Another secret, from which nobody can tell this one.
+    pub(crate) fn twin(&self) -> Self {
+        Self::of(&[&self.0[..], b"twin"].concat())
     }
 }
 
@@ -96,8 +109,14 @@ pub struct RenderContext {
     pub secret: Secret,
     /// Where keys are kept between renders, if anywhere.
     pub keys: Option<Arc<dyn KeyCache>>,
-    /// Set by every function whose result is random or a secret. The engine clears it before a file, and reads it after.
+    /// Whether something random or a secret was used. The engine clears it before a file, and reads it after.
     pub sensitive: bool,
+    /// Whether that was so at any time.
+    pub(crate) used_secrets: bool,
+    /// Whether this is a second render with other secrets, which is only compared with the first.
+    pub(crate) is_twin: bool,
+    /// What templates can change, to find out whether they put something secret there.
+    pub(crate) watch: Option<Watch>,
     /// What lookups gave so far, with the answers of the caller; `None` is asked for and not known.
     pub lookups: BTreeMap<Lookup, Option<Value>>,
     /// What `lookup` was called for.
@@ -127,6 +146,9 @@ impl RenderContext {
             secret,
             keys: None,
             sensitive: false,
+            used_secrets: false,
+            is_twin: false,
+            watch: None,
             lookups: BTreeMap::new(),
             asked: BTreeSet::new(),
             including: BTreeMap::new(),
@@ -134,21 +156,25 @@ impl RenderContext {
         }
     }
 
+    /// To be called by every function whose result is random or a secret, before it gives it.
+    pub fn mark_sensitive(&mut self) {
+        if !self.sensitive {
+            self.sensitive = true;
+            self.used_secrets = true;
+            if let Some(watch) = &mut self.watch {
+                watch.begin();
+            }
+        }
+    }
+
     /// A source of bytes for one call of a function: the same for the same release, file, function, arguments and number of the call
     /// among equal ones; unknown to everyone who has not the secret. Marks the render as sensitive.
     pub fn derive(&mut self, function: &str, arguments: &str) -> Derived {
-        self.sensitive = true;
+        self.mark_sensitive();
         let call = field(&[&self.template, function, arguments]);
         let number = self.calls.entry(call.clone()).or_default();
         let info = field(&[&self.namespace, &self.release, &call, &number.to_string()]);
         *number += 1;
-        Derived::new(&self.secret, &info)
-    }
-
-    /// As [`RenderContext::derive`], but the same for all calls with these arguments in the release, wherever they are.
-    pub fn derive_shared(&mut self, function: &str, arguments: &str) -> Derived {
-        self.sensitive = true;
-        let info = field(&[&self.namespace, &self.release, function, arguments]);
         Derived::new(&self.secret, &info)
     }
 }

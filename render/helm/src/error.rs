@@ -71,12 +71,14 @@ impl ChartError {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The release's name is not one that Helm takes.
-    #[error("release name check failed: release name {name:?}: {reason}")]
+    #[error("{}release name {name:?}: {reason}", if *.version == HelmVersion::V4 { "release name check failed: " } else { "" })]
     ReleaseName {
         /// The name.
         name: String,
         /// Why.
         reason: &'static str,
+        /// Whose words to use.
+        version: HelmVersion,
     },
     /// The chart cannot be installed by itself.
     #[error("{chart_type} charts are not installable")]
@@ -195,4 +197,6 @@ pub struct TemplateError {
     pub go: String,
     /// The file that was parsed or executed.
     pub file: String,
+    /// The limit that was passed, if that is what happened.
+    pub limit: Option<capstan_gotemplate::LimitError>,
 }

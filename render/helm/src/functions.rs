@@ -8,6 +8,7 @@ use capstan_gotemplate::{Ctx, FuncError, Function, Map, Str, Type, Value};
 use regex::bytes::Regex;
 
 use crate::context::{self, Lookup};
+use crate::tree::deep_copy;
 
 /// What Helm puts around messages of `required` and `fail`, to find them again in the error.
 pub(crate) const WARN_START: &str = "HELM_ERR_START";
@@ -137,7 +138,14 @@ fn lookup(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Value, FuncError> {
     let context = context::of(ctx)?;
     let secret = lookup.kind == "Secret";
     context.asked.insert(lookup.clone());
-    let answer = context.lookups.entry(lookup).or_default().clone();
-    context.sensitive |= secret && answer.is_some();
-    Ok(answer.unwrap_or_else(|| Value::Map(Map::new())))
+    // Each call gives a copy of its own: templates may change what they get.
+    let answer = match context.lookups.entry(lookup).or_default() {
+        Some(answer) => deep_copy(answer),
+        None => Value::Map(Map::new()),
+    };
+    // That there is no Secret is none.
+    if secret && answer.as_map().is_some_and(|object| !object.is_empty()) {
+        context.mark_sensitive();
+    }
+    Ok(answer)
 }

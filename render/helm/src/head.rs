@@ -76,9 +76,14 @@ const MIN_TEXT_BYTES: usize = 1 << 10;
 pub(crate) struct HeadCache(Mutex<BTreeMap<[u8; 32], Head>>);
 
 impl HeadCache {
-    /// The head of a document.
-    pub(crate) fn head(&self, text: &str, version: HelmVersion) -> Result<Head, String> {
-        if text.len() < MIN_TEXT_BYTES {
+    /// The head of a document. Nothing of a sensitive one outlives its render.
+    pub(crate) fn head(
+        &self,
+        text: &str,
+        version: HelmVersion,
+        is_sensitive: bool,
+    ) -> Result<Head, String> {
+        if text.len() < MIN_TEXT_BYTES || is_sensitive {
             return Head::parse(text, version);
         }
         let digest = Sha256::digest(text).into();
@@ -93,7 +98,6 @@ impl HeadCache {
             .iter()
             .map(|(key, text)| key.len() + text.len())
             .sum();
-        // Nothing of a Secret outlives its render.
         if bytes <= MAX_ANNOTATION_BYTES && head.kind != "Secret" {
             let mut heads = lock();
             if heads.len() >= MAX_HEADS {
@@ -119,8 +123,8 @@ mod tests {
             ("kind: [", None),
         ] {
             let text = format!("{text}\n{filler}");
-            for _ in 0..2 {
-                let head = cache.head(&text, HelmVersion::V4).ok();
+            for is_sensitive in [true, false, false] {
+                let head = cache.head(&text, HelmVersion::V4, is_sensitive).ok();
                 assert_eq!(head.map(|head| head.kind).as_deref(), kind);
             }
         }

@@ -58,6 +58,7 @@ pub mod semver;
 mod template;
 mod tree;
 mod values;
+mod watch;
 mod work;
 
 pub use chart::{Chart, Files};
@@ -68,5 +69,5 @@ pub use facts::{Facts, KubeVersion};
 pub use inputs::{Lookups, Release, RenderInput};
 pub use manifest::{Hook, HookEvent, Manifest};
 pub use rendered::{Crd, Rendered, TextOptions};
-pub use template::{TemplateOptions, template};
+pub use template::{TemplateOptions, template, template_with_lookups};
 pub use values::{MAX_SET_INDEX, MAX_SET_NESTING, StrvalsError, Values};

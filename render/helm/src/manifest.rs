@@ -22,7 +22,7 @@ pub struct Manifest {
     pub kind: String,
     /// Its `metadata.name`.
     pub name: String,
-    /// Whether it must not be shown: a Secret, or made with random values or from Secrets of the cluster.
+    /// Whether it must not be shown: a Secret, or made with random values or from Secrets.
     pub sensitive: bool,
 }
 
@@ -150,15 +150,17 @@ pub(crate) fn sort(
             continue;
         }
         for text in split(content, version) {
-            let head = heads
-                .head(&text, version)
-                .map_err(|reason| Error::Manifest {
-                    path: path.clone(),
-                    reason,
-                })?;
+            let is_sensitive = sensitive(path);
+            let head =
+                heads
+                    .head(&text, version, is_sensitive)
+                    .map_err(|reason| Error::Manifest {
+                        path: path.clone(),
+                        reason,
+                    })?;
             let manifest = Manifest {
                 source: path.clone(),
-                sensitive: head.kind == "Secret" || sensitive(path),
+                sensitive: head.kind == "Secret" || is_sensitive,
                 text,
                 api_version: head.api_version,
                 kind: head.kind,

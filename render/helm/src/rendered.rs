@@ -25,6 +25,8 @@ pub struct Rendered {
     pub crds: Vec<Crd>,
     /// `NOTES.txt`.
     pub notes: String,
+    /// Whether the notes must not be shown, as [`Manifest::sensitive`].
+    pub notes_are_sensitive: bool,
     /// All that the chart looked up in the cluster.
     pub lookups: Vec<Lookup>,
     /// What of it there was no answer to. The result is final only when this is empty, or when there is no cluster to ask.

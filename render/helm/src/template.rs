@@ -6,7 +6,7 @@ use capstan_gotemplate::{Ctx, Limits, TemplateSet, Value};
 use regex::Regex;
 
 use crate::chart::Chart;
-use crate::context::{HelmVersion, Now, RenderContext, Secret};
+use crate::context::{HelmVersion, Lookup, Now, RenderContext, Secret};
 use crate::engine::{known_functions, render};
 use crate::error::Error;
 use crate::facts::{Facts, KubeVersion};
@@ -113,13 +113,23 @@ impl TemplateOptions {
 /// # Errors
 /// When Helm would fail, in its words.
 pub fn template(chart: &Chart, options: &TemplateOptions) -> Result<String, Error> {
+    template_with_lookups(chart, options).map(|(text, _)| text)
+}
+
+/// The same, and what the chart looked up: there is no cluster, so it found nothing of that.
+///
+/// # Errors
+/// When Helm would fail, in its words.
+pub fn template_with_lookups(
+    chart: &Chart,
+    options: &TemplateOptions,
+) -> Result<(String, Vec<Lookup>), Error> {
     let rendered = render(chart, &options.values, &options.input()?)?;
-    let text = rendered.to_text(&options.text);
-    if options.show_only.is_empty() {
-        Ok(text)
-    } else {
-        show_only(&text, options)
+    let mut text = rendered.to_text(&options.text);
+    if !options.show_only.is_empty() {
+        text = show_only(&text, options)?;
     }
+    Ok((text, rendered.wanted))
 }
 
 static SOURCE: LazyLock<Regex> =

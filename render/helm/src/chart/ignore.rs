@@ -19,9 +19,10 @@ pub enum IgnoreError {
     TooManyRules,
 }
 
-/// The rules of one `.helmignore`, with Helm's own rule for dot files in `templates/`.
+/// The rules of one `.helmignore`, with Helm's own rule for dot files in `templates/`. [`Chart::load`](super::Chart::load) goes by them; who
+/// reads a folder for it can ask them too, and need not read what is left out.
 #[derive(Clone, Debug)]
-pub(crate) struct IgnoreRules {
+pub struct IgnoreRules {
     rules: Vec<Rule>,
 }
 
@@ -35,8 +36,11 @@ struct Rule {
 }
 
 impl IgnoreRules {
-    /// Reads the rules.
-    pub(crate) fn parse(text: &str) -> Result<Self, IgnoreError> {
+    /// Reads the rules; where there is no `.helmignore`, an empty text stands for it.
+    ///
+    /// # Errors
+    /// When a pattern is malformed or has `**` in it, or there are too many.
+    pub fn parse(text: &str) -> Result<Self, IgnoreError> {
         let mut rules = Vec::new();
         for line in text
             .trim_start_matches('\u{feff}')
@@ -59,8 +63,11 @@ impl IgnoreRules {
         folders.into_iter().any(|folder| self.ignores(folder, true)) || self.ignores(path, false)
     }
 
+    /// Whether a file or folder is left out for itself. The folders above it have been asked before.
+    ///
     /// The first rule that matches decides. A negated rule that does *not* match also ignores: that is Helm's reading, and charts rely on it.
-    fn ignores(&self, path: &str, is_directory: bool) -> bool {
+    #[must_use]
+    pub fn ignores(&self, path: &str, is_directory: bool) -> bool {
         for rule in &self.rules {
             if rule.negated {
                 if (rule.directories_only && !is_directory) || !rule.matches(path) {

@@ -20,6 +20,7 @@ pub(super) fn parse_error(file: &str, go: &str) -> TemplateError {
         message,
         go: go.to_owned(),
         file: file.to_owned(),
+        limit: None,
     }
 }
 
@@ -33,6 +34,7 @@ pub(super) fn exec_error(file: &str, error: &ExecError, version: HelmVersion) ->
         message,
         go,
         file: file.to_owned(),
+        limit: error.limit(),
     }
 }
 

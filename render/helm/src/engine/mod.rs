@@ -2,7 +2,7 @@
 
 mod errors;
 mod scope;
-mod taint;
+mod twin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -18,10 +18,10 @@ use crate::rendered::{Crd, Rendered};
 use crate::semver::is_compatible;
 use crate::tree::{Tree, to_json};
 use crate::values::{Coalescing, Values, coalesce_values};
+use crate::watch::Watch;
 use crate::work::{ChartId, ROOT, Work};
 use crate::{dependencies, funcs, functions, manifest};
 use scope::Renderable;
-use taint::Taint;
 
 /// The longest name of a release, in bytes: Helm's own limit.
 const MAX_RELEASE_NAME_BYTES: usize = 53;
@@ -47,28 +47,50 @@ pub(crate) fn known_functions(version: HelmVersion) -> Arc<Funcs> {
     Arc::clone(&FUNCS[version as usize])
 }
 
-/// Renders a chart with a user's values.
+/// Renders a chart with a user's values. Where some of them are secret, it renders twice.
 ///
 /// # Errors
-/// When Helm would fail, in its words; and when a limit is passed. Where the render lacked answers to lookups, the error says so.
+/// When Helm would fail, in its words; and when a limit is passed. Where the render lacked answers to lookups, the error says so. What depends
+/// on secrets is not in it.
 pub fn render(chart: &Chart, values: &Values, input: &RenderInput) -> Result<Rendered, Error> {
-    let mut release = execute(chart, values, input)?;
+    let run =
+        |values: &Values, input: &RenderInput, is_twin| objects(chart, values, input, is_twin);
+    let mut rendered = twin::guarded(values, input, run)?;
+    if values.has_secrets() {
+        let twin = run(&values.twin(), &twin::input(input), true);
+        twin::mark(&mut rendered, twin.ok().as_ref());
+    }
+    Ok(rendered)
+}
+
+fn objects(
+    chart: &Chart,
+    values: &Values,
+    input: &RenderInput,
+    is_twin: bool,
+) -> Result<Rendered, Failure> {
+    let mut release = execute(chart, values, input, is_twin)?;
     let mut rendered = Rendered {
         lookups: release.lookups,
         wanted: release.wanted,
         ..Rendered::default()
     };
-    rendered.notes = take_notes(
-        &mut release.files,
-        &format!("{}/templates/{NOTES}", release.work.name(ROOT)),
-        input.sub_notes,
-    );
+    let own_notes = format!("{}/templates/{NOTES}", release.work.name(ROOT));
+    let notes = take_notes(&mut release.files, &own_notes, input.sub_notes);
+    let is_sensitive = |path: &str| release.sensitive.contains(path);
+    rendered.notes_are_sensitive = notes.iter().any(|(path, _)| is_sensitive(path));
+    for (_, text) in notes {
+        if !rendered.notes.is_empty() {
+            rendered.notes.push('\n');
+        }
+        rendered.notes.push_str(&text);
+    }
     let heads = &chart.inner().heads;
-    let sorted = manifest::sort(&release.files, input.version, heads, |path| {
-        release.sensitive.contains(path)
-    });
-    (rendered.hooks, rendered.manifests) =
-        sorted.map_err(|error| waiting(error, &rendered.wanted, input))?;
+    let sorted = manifest::sort(&release.files, input.version, heads, is_sensitive);
+    (rendered.hooks, rendered.manifests) = sorted.map_err(|error| Failure {
+        error: waiting(error, &rendered.wanted, input),
+        used_secrets: release.used_secrets,
+    })?;
     crds(&release.work, ROOT, &mut rendered.crds);
     Ok(rendered)
 }
@@ -82,7 +104,9 @@ pub fn render_files(
     values: &Values,
     input: &RenderInput,
 ) -> Result<BTreeMap<String, String>, Error> {
-    Ok(execute(chart, values, input)?.files)
+    twin::guarded(values, input, |values, input, is_twin| {
+        Ok(execute(chart, values, input, is_twin)?.files)
+    })
 }
 
 /// A release whose templates have been executed.
@@ -90,37 +114,54 @@ struct Executed {
     work: Work,
     files: BTreeMap<String, String>,
     sensitive: BTreeSet<String>,
+    used_secrets: bool,
     lookups: Vec<Lookup>,
     wanted: Vec<Lookup>,
 }
 
-fn execute(chart: &Chart, values: &Values, input: &RenderInput) -> Result<Executed, Error> {
-    check(chart, input)?;
-    let mut work = Work::new(chart, input.version)?;
-    let given = values.0.to_map();
-    dependencies::process(&mut work, &given).map_err(|error| Error::Dependencies {
-        reason: Box::new(error),
-        version: input.version,
-    })?;
-    let values = coalesce_values(&work, ROOT, &given, Coalescing::Coalesce)?;
-    if !input.skip_schema_validation {
-        let violations = check_schemas(&work, ROOT, &values, input);
-        if !violations.is_empty() {
-            return Err(Error::Schema(violations));
+/// Why there is no result, and whether something random or secret was used before.
+struct Failure {
+    error: Error,
+    used_secrets: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            used_secrets: false,
         }
     }
+}
+
+fn execute(
+    chart: &Chart,
+    values: &Values,
+    input: &RenderInput,
+    is_twin: bool,
+) -> Result<Executed, Failure> {
+    check(chart, input)?;
+    let mut work = Work::new(chart, input.version)?;
+    let values = coalesced(&mut work, values, input)?;
     check_kube_version(&work, input)?;
-    let renderables = scope::renderables(&work, &values, input);
-    let set = parse(chart, &renderables, input)?;
+    let scopes = scope::scopes(&work, &values, input);
+    let set = parse(chart, &scopes.renderables, input)?;
     let mut host = host(input);
-    let result = run(&set, &renderables, &values, input, &mut host);
+    host.is_twin = is_twin;
+    host.watch = Some(scopes.watch());
+    let result = run(&set, &scopes.renderables, input, &mut host);
+    scopes.free();
     let wanted: Vec<Lookup> = host
         .lookups
         .iter()
         .filter(|(_, answer)| answer.is_none())
         .map(|(lookup, _)| lookup.clone())
         .collect();
-    let (files, sensitive) = result.map_err(|error| waiting(error.into(), &wanted, input))?;
+    let used_secrets = host.used_secrets;
+    let (files, sensitive) = result.map_err(|error| Failure {
+        error: waiting(error.into(), &wanted, input),
+        used_secrets,
+    })?;
     let asked = host
         .lookups
         .into_keys()
@@ -130,9 +171,27 @@ fn execute(chart: &Chart, values: &Values, input: &RenderInput) -> Result<Execut
         work,
         files,
         sensitive,
+        used_secrets,
         lookups: asked,
         wanted,
     })
+}
+
+/// Decides which dependencies are on, and gives the values of all charts, checked against their schemas.
+fn coalesced(work: &mut Work, values: &Values, input: &RenderInput) -> Result<Map, Error> {
+    let given = values.tree().to_map();
+    dependencies::process(work, &given).map_err(|error| Error::Dependencies {
+        reason: Box::new(error),
+        version: input.version,
+    })?;
+    let values = coalesce_values(work, ROOT, &given, Coalescing::Coalesce)?;
+    if !input.skip_schema_validation {
+        let violations = check_schemas(work, ROOT, &values, input);
+        if !violations.is_empty() {
+            return Err(Error::Schema(violations));
+        }
+    }
+    Ok(values)
 }
 
 /// An error of a render that lacked answers may be due to just that.
@@ -181,6 +240,7 @@ fn check(chart: &Chart, input: &RenderInput) -> Result<(), Error> {
     Err(Error::ReleaseName {
         name: name.clone(),
         reason,
+        version: input.version,
     })
 }
 
@@ -264,17 +324,17 @@ fn parse(
     })
 }
 
+/// Texts by their files, and which of the files are sensitive.
 type Files = (BTreeMap<String, String>, BTreeSet<String>);
 
 fn run(
     set: &Arc<TemplateSet>,
     renderables: &[Renderable],
-    values: &Map,
     input: &RenderInput,
     host: &mut RenderContext,
 ) -> Result<Files, TemplateError> {
-    let mut files = BTreeMap::new();
-    let mut taint = Taint::new(values);
+    let (mut files, mut sensitive) = Files::default();
+    let mut spread = false;
     let mut ctx = Ctx::new(Arc::clone(set), input.limits.clone(), host);
     for file in renderables.iter().filter(|file| !file.is_partial()) {
         file.enter(input.version);
@@ -284,35 +344,27 @@ fn run(
         }
         let result = ctx.execute(&file.path, &Value::Map(file.scope.clone()));
         let text = result.map_err(|error| errors::exec_error(&file.path, &error, input.version))?;
-        let used = ctx
-            .host::<RenderContext>()
-            .is_some_and(|host| host.sensitive);
-        taint.executed(&file.path, used, values);
+        if let Some(host) = ctx.host::<RenderContext>() {
+            if host.sensitive || spread {
+                sensitive.insert(file.path.clone());
+            }
+            if host.sensitive && host.watch.as_mut().is_some_and(Watch::changed) {
+                spread = true;
+                host.watch = None;
+            }
+        }
         files.insert(
             file.path.clone(),
             functions::without_no_value(text).to_string(),
         );
     }
-    drop(ctx);
-    Ok((files, taint.into_files()))
+    Ok((files, sensitive))
 }
 
 /// Takes the notes out of the files: the chart's own, or those of all charts.
-fn take_notes(files: &mut BTreeMap<String, String>, own: &str, all: bool) -> String {
-    let mut notes = String::new();
-    files.retain(|path, text| {
-        if !path.ends_with(NOTES) {
-            return true;
-        }
-        if all || path == own {
-            if !notes.is_empty() {
-                notes.push('\n');
-            }
-            notes.push_str(text);
-        }
-        false
-    });
-    notes
+fn take_notes(files: &mut BTreeMap<String, String>, own: &str, all: bool) -> Vec<(String, String)> {
+    let notes = files.extract_if(.., |path, _| path.ends_with(NOTES));
+    notes.filter(|(path, _)| all || path == own).collect()
 }
 
 /// What lies in `crds/`, a chart's own first.

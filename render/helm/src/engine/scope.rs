@@ -8,6 +8,7 @@ use crate::context::HelmVersion;
 use crate::inputs::RenderInput;
 use crate::objects;
 use crate::values::table;
+use crate::watch::Watch;
 use crate::work::{ChartId, ROOT, Work};
 
 /// A template of a release.
@@ -41,9 +42,50 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// What is executed for a release.
+pub(super) struct Scopes {
+    /// The templates in the order of parsing and execution.
+    pub(super) renderables: Vec<Renderable>,
+    /// The scope of the release's chart, in which those of the charts below it lie.
+    pub(super) root: Map,
+}
+
+impl Scopes {
+    /// A watch over all that templates can change.
+    pub(super) fn watch(&self) -> Watch {
+        let scopes = self.renderables.iter().map(|file| file.scope.clone());
+        Watch::new(self.root.clone(), scopes)
+    }
+
+    /// Frees all values, also those that templates put into themselves, which would never be freed otherwise.
+    pub(super) fn free(self) {
+        let mut left = vec![Value::Map(self.root)];
+        while let Some(value) = left.pop() {
+            match value {
+                Value::Map(map) => {
+                    left.extend(map.with(|entries| containers(entries.values())));
+                    map.clear();
+                }
+                Value::List(list) => left.extend(containers(list.items())),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn containers<'v>(values: impl IntoIterator<Item = &'v Value>) -> Vec<Value> {
+    values
+        .into_iter()
+        .filter(|value| {
+            matches!(value, Value::Map(map) if !map.is_empty()) || matches!(value, Value::List(_))
+        })
+        .cloned()
+        .collect()
+}
+
 /// All templates in the order of parsing and execution: the deepest paths first, among equally deep ones from Z to A. So what is defined
 /// higher up, or earlier in the alphabet, is parsed later and wins.
-pub(super) fn renderables(work: &Work, values: &Map, input: &RenderInput) -> Vec<Renderable> {
+pub(super) fn scopes(work: &Work, values: &Map, input: &RenderInput) -> Scopes {
     let release = &input.release;
     let release: Map = [
         ("Name", Value::string(release.name.as_str())),
@@ -61,7 +103,7 @@ pub(super) fn renderables(work: &Work, values: &Map, input: &RenderInput) -> Vec
         capabilities: objects::capabilities(&input.facts, input.version),
     };
     let mut found = BTreeMap::new();
-    collect(
+    let root = collect(
         work,
         ROOT,
         values.named(&objects::VALUES[input.version as usize]),
@@ -72,7 +114,7 @@ pub(super) fn renderables(work: &Work, values: &Map, input: &RenderInput) -> Vec
     renderables.sort_by(|a, b| {
         (b.path.matches('/').count(), &b.path).cmp(&(a.path.matches('/').count(), &a.path))
     });
-    renderables
+    Scopes { renderables, root }
 }
 
 /// What all charts of a release see alike.

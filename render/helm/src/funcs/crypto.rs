@@ -132,7 +132,7 @@ fn derive_password(ctx: &mut Ctx<'_>, args: &[Value]) -> Result {
         return give(format!("cannot find password template {kind}"));
     };
     ctx.charge_steps(HASH_STEPS)?;
-    context::of(ctx)?.sensitive = true;
+    context::of(ctx)?.mark_sensitive();
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
     let salt = [SEED, &length(user), user].concat();
     // N = 32768, r = 8, p = 2, 64 bytes.
@@ -187,7 +187,7 @@ fn decrypt_aes(ctx: &mut Ctx<'_>, args: &[Value]) -> Result {
     }
     let data = decode_base64(text)
         .map_err(|offset| format!("illegal base64 data at input byte {offset}"))?;
-    context::of(ctx)?.sensitive = true;
+    context::of(ctx)?.mark_sensitive();
     let Some((iv, encrypted)) = data.split_first_chunk::<BLOCK>() else {
         return Err(format!(
             "runtime error: slice bounds out of range [:{BLOCK}] with capacity {}",

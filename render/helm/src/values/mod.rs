@@ -1,6 +1,7 @@
 //! Values: where they come from and how those of a chart, its parent and its user come together.
 
 mod coalesce;
+pub(crate) mod disguise;
 mod document;
 mod literal;
 mod path;

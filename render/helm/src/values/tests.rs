@@ -5,7 +5,7 @@ use crate::HelmVersion;
 use crate::tree::to_json;
 
 fn json(values: &Values) -> String {
-    let value = to_json(&values.0.to_value());
+    let value = to_json(&values.tree().to_value());
     // Sorted, so that the tables need not follow the order of assignment.
     let sorted: std::collections::BTreeMap<String, serde_json::Value> =
         serde_json::from_value(value).unwrap();
