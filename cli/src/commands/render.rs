@@ -37,7 +37,7 @@ pub(crate) struct ChartFlags {
     #[arg(long, short, default_value = "default")]
     pub(crate) namespace: String,
     /// A values file, `-` for stdin; repeat it for more, later ones win.
-    #[arg(long, short = 'f', value_name = "FILE")]
+    #[arg(long, short = 'f', value_name = "FILE", value_delimiter = ',')]
     pub(crate) values: Vec<PathBuf>,
     /// Set a value: key1=val1,key2=val2.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -83,6 +83,10 @@ pub(crate) struct ChartFlags {
     /// Render as for an upgrade, not an install.
     #[arg(long)]
     pub(crate) is_upgrade: bool,
+    /// File that random passwords, keys and certificates are derived from: with the same one they come out the same. By default each render
+    /// draws its own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
     /// Whose rules hold.
     #[arg(long, value_name = "3|4", default_value = "4", value_parser = ["3", "4"])]
     pub(crate) helm_version: String,

@@ -11,78 +11,130 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use capstan_helm::{
-    Chart, Files, HelmVersion, Now, Secret, StrvalsError, TemplateOptions, TextOptions, Values,
-    template,
+    Chart, Files, HelmVersion, Lookup, Now, Secret, StrvalsError, TemplateOptions, TextOptions,
+    Values,
+    chart::{IgnoreRules, MAX_CHART_BYTES, MAX_FILE_BYTES},
+    template_with_lookups,
 };
 
 use super::ChartFlags;
+use crate::output;
 
 /// Files that one chart folder may have: what Helm's own limit on archives comes to.
 const MAX_FILES: usize = 20_000;
 /// Folders below each other.
 const MAX_DEPTH: usize = 64;
+/// What says which files of a folder are no part of the chart.
+const HELM_IGNORE: &str = ".helmignore";
+/// The fewest bytes of a secret file: what is derived from fewer could be guessed.
+const MIN_SECRET_BYTES: usize = 32;
 
 /// What the chart at `path` (a folder or an archive) gives. Nothing above `root` is read.
 pub(super) fn render(path: &Path, root: &Path, flags: &ChartFlags) -> anyhow::Result<String> {
     let chart = load(path, root)?;
     let options = options(flags)?;
-    template(&chart, &options).map_err(|error| anyhow!("{error}"))
+    let (text, lookups) =
+        template_with_lookups(&chart, &options).map_err(|error| anyhow!("{error}"))?;
+    tell_lookups(&lookups);
+    Ok(text)
+}
+
+/// Says what a render without a cluster did not find.
+pub(super) fn tell_lookups(lookups: &[Lookup]) {
+    for lookup in lookups {
+        output::tell(&format!(
+            "The chart looks up {lookup} in the cluster; without one it was rendered as if there were none."
+        ));
+    }
 }
 
 /// Reads a chart from a folder or an archive.
 pub(super) fn load(path: &Path, root: &Path) -> anyhow::Result<Chart> {
     let chart = if path.is_dir() {
+        let ignore = path.join(HELM_IGNORE);
+        let ignore = match ignore.is_file() {
+            true => read_bounded(&ignore, MAX_FILE_BYTES)?,
+            false => Vec::new(),
+        };
+        let rules = IgnoreRules::parse(&String::from_utf8_lossy(&ignore))?;
         let mut files = Files::new();
-        read_below(path, root, "", 0, &mut files)?;
+        Folder { root, rules }.read(path, "", 0, &mut files)?;
         Chart::load(&files)
     } else {
-        Chart::from_archive(&fs::read(path).with_context(|| path.display().to_string())?)
+        Chart::from_archive(&read_bounded(path, MAX_CHART_BYTES)?)
     };
     chart.map_err(|error| anyhow!("{error}"))
 }
 
-/// The files below `folder`, by path. Links are followed as Helm follows them, but not out of `root`.
-fn read_below(
-    folder: &Path,
-    root: &Path,
-    prefix: &str,
-    depth: usize,
-    files: &mut Files,
-) -> anyhow::Result<()> {
-    if depth > MAX_DEPTH {
+/// A file, unless it is larger than it may be.
+fn read_bounded(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
+    let shown = || path.display().to_string();
+    let mut content = Vec::new();
+    let file = fs::File::open(path).with_context(shown)?;
+    file.take(max_bytes as u64 + 1)
+        .read_to_end(&mut content)
+        .with_context(shown)?;
+    if content.len() > max_bytes {
         bail!(
-            "{}: more than {MAX_DEPTH} folders below each other",
-            folder.display()
+            "chart file {:?} is larger than the maximum file size {max_bytes}",
+            shown()
         );
     }
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        let real = entry
-            .path()
-            .canonicalize()
-            .with_context(|| entry.path().display().to_string())?;
-        if !real.starts_with(root) {
-            bail!("{} leads out of {}", entry.path().display(), root.display());
+    Ok(content)
+}
+
+/// A chart's folder that is being read. Links are followed as Helm follows them, but not out of `root`.
+struct Folder<'r> {
+    root: &'r Path,
+    rules: IgnoreRules,
+}
+
+impl Folder<'_> {
+    /// Reads the files below `folder`, by path. What `.helmignore` leaves out is not read.
+    fn read(
+        &self,
+        folder: &Path,
+        prefix: &str,
+        depth: usize,
+        files: &mut Files,
+    ) -> anyhow::Result<()> {
+        if depth > MAX_DEPTH {
+            bail!(
+                "{}: more than {MAX_DEPTH} folders below each other",
+                folder.display()
+            );
         }
-        let path = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}/{name}")
-        };
-        if real.is_dir() {
-            read_below(&real, root, &path, depth + 1, files)?;
-        } else if real.is_file() {
-            let content = fs::read(&real).with_context(|| real.display().to_string())?;
-            files.insert(path, Arc::from(content));
+        for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let shown = entry.path();
+            let real = shown
+                .canonicalize()
+                .with_context(|| shown.display().to_string())?;
+            let path = format!("{prefix}{name}");
+            let is_folder = real.is_dir();
+            if self.rules.ignores(&path, is_folder) {
+                continue;
+            }
+            if !real.starts_with(self.root) {
+                bail!("{} leads out of {}", shown.display(), self.root.display());
+            }
+            if is_folder {
+                self.read(&real, &format!("{path}/"), depth + 1, files)?;
+            } else if real.is_file() {
+                let content = read_bounded(&real, MAX_FILE_BYTES)?;
+                files.insert(path, Arc::from(content));
+            } else {
+                bail!("cannot load irregular file {path} as it has file mode type bits set");
+            }
+            if files.len() > MAX_FILES {
+                bail!("more than {MAX_FILES} files in the chart; leave files out with .helmignore");
+            }
         }
-        if files.len() > MAX_FILES {
-            bail!("more than {MAX_FILES} files in the chart");
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn options(flags: &ChartFlags) -> anyhow::Result<TemplateOptions> {
@@ -91,7 +143,11 @@ fn options(flags: &ChartFlags) -> anyhow::Result<TemplateOptions> {
     } else {
         HelmVersion::V4
     };
-    let mut options = TemplateOptions::new(version, now(), fresh_secret()?);
+    let secret = match &flags.secret_file {
+        Some(file) => secret_of(file)?,
+        None => fresh_secret()?,
+    };
+    let mut options = TemplateOptions::new(version, now(), secret);
     options.name_template.clone_from(&flags.name_template);
     options.namespace.clone_from(&flags.namespace);
     options.is_upgrade = flags.is_upgrade;
@@ -173,6 +229,18 @@ pub(super) fn fresh_secret() -> anyhow::Result<Secret> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness: {error}"))?;
     Ok(Secret::new(bytes))
+}
+
+/// The secret in a file, of any length that cannot be guessed.
+fn secret_of(file: &Path) -> anyhow::Result<Secret> {
+    let content = read_bounded(file, MAX_FILE_BYTES)?;
+    if content.len() < MIN_SECRET_BYTES {
+        bail!(
+            "{}: a secret has at least {MIN_SECRET_BYTES} bytes; `head -c 32 /dev/urandom` makes one",
+            file.display()
+        );
+    }
+    Ok(Secret::of(&content))
 }
 
 /// Options for a chart of a kustomization, with nothing set yet.

@@ -1,6 +1,6 @@
 //! `helmCharts` of a kustomization, rendered with our own Helm.
 
-use capstan_helm::{Chart, Values, template};
+use capstan_helm::{Chart, Values, template_with_lookups};
 use capstan_kustomize::{ChartRenderer, ChartRequest, Tree};
 
 use super::chart;
@@ -31,6 +31,9 @@ impl ChartRenderer for Charts {
             let given = Values::parse(text.as_bytes(), options.version)?;
             options.values = options.values.merged(&given);
         }
-        template(&chart, &options).map_err(|error| error.to_string())
+        let (text, lookups) =
+            template_with_lookups(&chart, &options).map_err(|error| error.to_string())?;
+        chart::tell_lookups(&lookups);
+        Ok(text)
     }
 }
