@@ -77,25 +77,31 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Error>
 }
 
 fn has_control(text: &str) -> bool {
+    /// Bytes that are looked at together: hardly any text has a suspicious one.
+    const CHUNK: usize = 64;
     let bytes = text.as_bytes();
-    let mut i = 0;
-    while i < bytes.len() {
-        let c = bytes[i];
-        let bad = match c {
-            b'\t' | b'\n' | b'\r' => false,
-            0..0x20 | 0x7F => true,
-            // U+0080 to U+009F, but for NEL
-            0xC2 => bytes[i + 1] < 0xA0 && bytes[i + 1] != 0x85,
-            // U+FFFE and U+FFFF
-            0xEF => bytes[i + 1] == 0xBF && bytes[i + 2] >= 0xBE,
-            _ => false,
-        };
-        if bad {
-            return true;
-        }
-        i += 1;
+    let suspicious = |chunk: &[u8]| {
+        chunk.iter().fold(false, |found, &c| {
+            found | ((c < 0x20) & (c != b'\n')) | (c == 0x7F) | (c == 0xC2) | (c == 0xEF)
+        })
+    };
+    let chunks = bytes.chunks(CHUNK).enumerate();
+    chunks
+        .filter(|(_, chunk)| suspicious(chunk))
+        .any(|(at, chunk)| (0..chunk.len()).any(|i| is_control(&bytes[at * CHUNK + i..])))
+}
+
+/// Whether a control character begins here. What follows a byte that begins a longer character is there, since this is text.
+fn is_control(bytes: &[u8]) -> bool {
+    match bytes[0] {
+        b'\t' | b'\n' | b'\r' => false,
+        0..0x20 | 0x7F => true,
+        // U+0080 to U+009F, but for NEL
+        0xC2 => bytes[1] < 0xA0 && bytes[1] != 0x85,
+        // U+FFFE and U+FFFF
+        0xEF => bytes[1] == 0xBF && bytes[2] >= 0xBE,
+        _ => false,
     }
-    false
 }
 
 fn fault(problem: &str) -> Error {

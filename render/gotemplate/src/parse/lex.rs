@@ -536,19 +536,11 @@ fn left_trim_len(text: &[u8]) -> usize {
 }
 
 fn newlines(text: &[u8]) -> usize {
-    text.iter().filter(|byte| **byte == b'\n').count()
+    memchr::memchr_iter(b'\n', text).count()
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    let first = what[0];
-    let mut from = 0;
-    while let Some(offset) = text[from..].iter().position(|byte| *byte == first) {
-        if text[from + offset..].starts_with(what) {
-            return Some(from + offset);
-        }
-        from += offset + 1;
-    }
-    None
+    memchr::memmem::find(text, what)
 }
 
 #[cfg(test)]

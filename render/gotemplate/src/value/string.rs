@@ -97,6 +97,13 @@ impl From<&[u8]> for Str {
     }
 }
 
+impl From<Arc<[u8]>> for Str {
+    /// Shares the bytes.
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self(Repr::Shared(bytes))
+    }
+}
+
 impl From<Vec<u8>> for Str {
     fn from(bytes: Vec<u8>) -> Self {
         Self::from(bytes.as_slice())

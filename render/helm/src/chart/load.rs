@@ -125,7 +125,7 @@ fn sort(files: &Files, metadata: &Metadata) -> Sorted {
         let mut plain = || {
             sorted
                 .files
-                .insert(Str::from(path.as_str()), Str::from(&**data));
+                .insert(Str::from(path.as_str()), Str::from(Arc::clone(data)));
         };
         match path.as_str() {
             "Chart.yaml" | "Chart.lock" | "values.yaml" | "values.schema.json" => {}
@@ -134,9 +134,9 @@ fn sort(files: &Files, metadata: &Metadata) -> Sorted {
                     plain();
                 }
             }
-            _ if path.starts_with("templates/") => {
-                sorted.templates.push((path.clone(), Str::from(&**data)))
-            }
+            _ if path.starts_with("templates/") => sorted
+                .templates
+                .push((path.clone(), Str::from(Arc::clone(data)))),
             _ => match path.strip_prefix("charts/") {
                 // Signatures of packed charts stand beside them.
                 Some(rest) if !rest.ends_with(".prov") => {
