@@ -196,6 +196,14 @@ impl ValueWriter {
         self.event(Write::Scalar { value, style })
     }
 
+    /// A time: yaml.v3 writes it as it is, on the way through JSON it is a string.
+    pub fn time(&mut self, value: &str) -> Result<(), Error> {
+        match self.dialect {
+            Dialect::V3 => self.plain(value),
+            Dialect::V2 => self.string(value),
+        }
+    }
+
     /// A list.
     pub fn sequence<T: Marshal>(
         &mut self,

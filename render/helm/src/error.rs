@@ -71,7 +71,7 @@ impl ChartError {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The release's name is not one that Helm takes.
-    #[error("{}release name {name:?}: {reason}", if *.version == HelmVersion::V4 { "release name check failed: " } else { "" })]
+    #[error("{}release name {}: {reason}", if *.version == HelmVersion::V4 { "release name check failed: " } else { "" }, quoted(name))]
     ReleaseName {
         /// The name.
         name: String,
@@ -168,6 +168,11 @@ pub enum Error {
     /// Values that a user gave cannot be read.
     #[error("{0}")]
     UserValues(String),
+}
+
+/// Text as Go's `%q` shows it.
+pub(crate) fn quoted(text: &str) -> String {
+    String::from_utf8_lossy(&capstan_gotemplate::strconv::quote(text)).into_owned()
 }
 
 fn unpacking(subchart: Option<&(String, String)>) -> String {

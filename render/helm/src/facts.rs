@@ -1,7 +1,7 @@
 //! What the cluster is: its version and what it serves.
 
 use crate::HelmVersion;
-use crate::error::Error;
+use crate::error::{Error, quoted};
 
 /// A version of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,13 @@ impl KubeVersion {
             }
         }
         match numbers.len() {
-            0 => return Err(error(format!("could not parse {text:?} as version"))),
-            1 => return Err(error(format!("illegal version string {text:?}"))),
+            0 => {
+                return Err(error(format!(
+                    "could not parse {} as version",
+                    quoted(text)
+                )));
+            }
+            1 => return Err(error(format!("illegal version string {}", quoted(text)))),
             _ => {}
         }
         let plain = |number: &str| {

@@ -8,6 +8,7 @@ use capstan_gotemplate::{Ctx, FuncError, Function, Map, Str, Type, Value};
 use regex::bytes::Regex;
 
 use crate::context::{self, Lookup};
+use crate::error::quoted;
 use crate::tree::deep_copy;
 
 /// What Helm puts around messages of `required` and `fail`, to find them again in the error.
@@ -70,8 +71,8 @@ fn include(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Value, FuncError> {
             .map_err(FuncError::from)
     } else {
         Err(format!(
-            "template: no template {:?} associated with template {SET_NAME:?}",
-            name.to_str()
+            "template: no template {} associated with template {SET_NAME:?}",
+            quoted(&name.to_str())
         )
         .into())
     };

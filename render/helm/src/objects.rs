@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::chart::{Dependency, Maintainer, Metadata};
 use crate::context::{self, HelmVersion};
+use crate::error::quoted;
 use crate::facts::{Facts, KubeVersion};
 use crate::pattern::Glob;
 use crate::tree::Tree;
@@ -56,7 +57,7 @@ static VALUES_METHODS: [Method; 5] = [
     Method::new("PathValue", &[Type::String], Type::Any, |_, args| {
         let path = text(args, 1);
         path_value(&receiver(args)?, &path)
-            .ok_or_else(|| format!("{:?} is not a value", last_segment(&path)).into())
+            .ok_or_else(|| format!("{} is not a value", quoted(last_segment(&path))).into())
     }),
     Method::new("Table", &[Type::String], Type::Any, |ctx, args| {
         let path = text(args, 1);
@@ -64,8 +65,8 @@ static VALUES_METHODS: [Method; 5] = [
         let values = receiver(args)?;
         let found = table(&values, &path).ok_or_else(|| {
             FuncError::from(format!(
-                "{:?} is not a table",
-                missing_table(&values, &path)
+                "{} is not a table",
+                quoted(missing_table(&values, &path))
             ))
         })?;
         Ok(Value::Map(found.named(&VALUES[version as usize])))

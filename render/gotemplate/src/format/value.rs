@@ -262,7 +262,7 @@ impl Printer {
             self.write_str(name);
         }
         self.write(b"{");
-        let fields = object.fields();
+        let fields = object.printed();
         self.separated(fields.len(), |printer, index| {
             let (name, value) = &fields[index];
             if printer.flags.plus_v || printer.flags.sharp_v {

@@ -213,7 +213,7 @@ pub trait Object: fmt::Debug + Any {
     /// The type as Go prints it, for example `*semver.Version`. A name that starts with `*` is a pointer.
     fn type_name(&self) -> &'static str;
 
-    /// The exported fields in the order of declaration: what `.Name` finds, and what `%v` prints.
+    /// The exported fields in the order of declaration: what `.Name` finds.
     fn fields(&self) -> Vec<(&'static str, Value)> {
         Vec::new()
     }
@@ -224,6 +224,11 @@ pub trait Object: fmt::Debug + Any {
             .into_iter()
             .find(|(field, _)| *field == name)
             .map(|(_, value)| value)
+    }
+
+    /// The fields that printing shows: also those that are not exported.
+    fn printed(&self) -> Vec<(&'static str, Value)> {
+        self.fields()
     }
 
     /// The methods.

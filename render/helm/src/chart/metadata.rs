@@ -7,6 +7,7 @@ use capstan_goyaml::{JsonBuilder, format_float, unmarshal_object};
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::error::quoted;
 use crate::semver::Version;
 
 /// What `Chart.yaml` says.
@@ -156,20 +157,23 @@ impl Metadata {
         }
         if self.name == "." || self.name == ".." {
             return Err(format!(
-                "chart.metadata.name {:?} is not allowed",
-                self.name
+                "chart.metadata.name {} is not allowed",
+                quoted(&self.name)
             ));
         }
         if self.name.contains('/') {
-            return Err(format!("chart.metadata.name {:?} is invalid", self.name));
+            return Err(format!(
+                "chart.metadata.name {} is invalid",
+                quoted(&self.name)
+            ));
         }
         if self.version.is_empty() {
             return Err("chart.metadata.version is required".to_owned());
         }
         if Version::parse(&self.version).is_err() {
             return Err(format!(
-                "chart.metadata.version {:?} is invalid",
-                self.version
+                "chart.metadata.version {} is invalid",
+                quoted(&self.version)
             ));
         }
         if !matches!(self.chart_type.as_str(), "" | "application" | "library") {
@@ -201,8 +205,8 @@ impl Metadata {
             dependency.tags.iter_mut().for_each(sanitize);
             if !dependency.alias.is_empty() && !ALIAS.is_match(&dependency.alias) {
                 return Err(format!(
-                    "dependency {:?} has disallowed characters in the alias",
-                    dependency.name
+                    "dependency {} has disallowed characters in the alias",
+                    quoted(&dependency.name)
                 ));
             }
             let key = if dependency.alias.is_empty() {
@@ -212,7 +216,8 @@ impl Metadata {
             };
             if names.insert(key.clone(), ()).is_some() {
                 return Err(format!(
-                    "more than one dependency with name or alias {key:?}"
+                    "more than one dependency with name or alias {}",
+                    quoted(key)
                 ));
             }
         }

@@ -59,8 +59,11 @@ impl Scopes {
 
     /// Frees all values, also those that templates put into themselves, which would never be freed otherwise.
     pub(super) fn free(self) {
+        /// Maps and lists that are looked at: lists that are shared again and again would be met again and again.
+        const MAX_LOOKED_AT: usize = 1_000_000;
         let mut left = vec![Value::Map(self.root)];
-        while let Some(value) = left.pop() {
+        for _ in 0..MAX_LOOKED_AT {
+            let Some(value) = left.pop() else { break };
             match value {
                 Value::Map(map) => {
                     left.extend(map.with(|entries| containers(entries.values())));

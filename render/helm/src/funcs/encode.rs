@@ -53,7 +53,13 @@ fn b32dec(_: &mut Ctx<'_>, args: &[Value]) -> Result {
     let valid = |padding: usize, digits: usize| {
         matches!((digits, padding), (2, 6) | (4, 4) | (5, 3) | (7, 1))
     };
-    match decode(bytes(args, 0), BASE32, 5, 8, valid) {
+    // Unlike base64, it takes line breaks out before it counts.
+    let text: Vec<u8> = bytes(args, 0)
+        .iter()
+        .copied()
+        .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+        .collect();
+    match decode(&text, BASE32, 5, 8, valid) {
         Ok(decoded) => give(decoded),
         Err(offset) => give(format!("illegal base32 data at input byte {offset}")),
     }

@@ -199,8 +199,15 @@ fn concat(ctx: &mut Ctx<'_>, args: &[Value]) -> Result {
 
 fn chunk(_: &mut Ctx<'_>, args: &[Value]) -> Result {
     let items = elements(any(args, 1), "Cannot chunk type")?;
-    let Some(size) = usize::try_from(int(args, 0)).ok().filter(|size| *size > 0) else {
-        return Err("runtime error: makeslice: len out of range".into());
+    let most = int(args, 0);
+    let size = match (most, items.len()) {
+        (1.., _) => usize::try_from(most).unwrap_or(usize::MAX),
+        // Sprig divides to find how many there are: with a negative size one of a single element, or none.
+        (..=-2, 1) => 1,
+        (..=-1, count @ 2..) if (count - 1) as u64 <= most.unsigned_abs() => {
+            return Ok(List::typed(LISTS, Vec::new()).into());
+        }
+        _ => return Err("runtime error: makeslice: len out of range".into()),
     };
     let chunks = items
         .chunks(size)

@@ -174,17 +174,47 @@ fn power_of_ten(places: i64) -> f64 {
 
 /// The numbers from `start` to before `stop`.
 fn range(ctx: &mut Ctx<'_>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>> {
-    let (distance, stride) = match (stop < start, step) {
-        (true, ..0) => (start.abs_diff(stop), step.unsigned_abs()),
-        (false, 1..) => (stop.abs_diff(start), step.unsigned_abs()),
+    let (distance, stride, room) = match (stop < start, step) {
+        (true, ..0) => (
+            start.abs_diff(stop),
+            step.unsigned_abs(),
+            stop.abs_diff(i64::MIN),
+        ),
+        (false, 1..) => (
+            stop.abs_diff(start),
+            step.unsigned_abs(),
+            stop.abs_diff(i64::MAX) + 1,
+        ),
         _ => return Ok(Vec::new()),
     };
     let count = distance.div_ceil(stride);
+    charge_numbers(ctx, count)?;
+    let number = |index: u64| start.wrapping_add(step.wrapping_mul(index.cast_signed()));
+    let mut numbers: Vec<i64> = (0..count).map(number).collect();
+    // Where the next number does not fit, Go goes on from the other end.
+    let behind = count.saturating_mul(stride) - distance;
+    if count > 0 && behind >= room {
+        let is_before = |number: i64| {
+            if step < 0 {
+                number > stop
+            } else {
+                number < stop
+            }
+        };
+        let mut next = number(count);
+        while is_before(next) {
+            charge_numbers(ctx, 1)?;
+            numbers.push(next);
+            next = next.wrapping_add(step);
+        }
+    }
+    Ok(numbers)
+}
+
+fn charge_numbers(ctx: &mut Ctx<'_>, count: u64) -> Result<()> {
     ctx.charge_steps(count)?;
     ctx.charge_values(count.saturating_mul(size_of::<Value>() as u64))?;
-    Ok((0..count)
-        .map(|index| start.wrapping_add(step.wrapping_mul(index.cast_signed())))
-        .collect())
+    Ok(())
 }
 
 fn ints(numbers: Vec<i64>) -> Value {
@@ -215,7 +245,7 @@ fn seq(ctx: &mut Ctx<'_>, args: &[Value]) -> Result {
     let numbers = range(
         ctx,
         start,
-        end.saturating_add(direction),
+        end.wrapping_add(direction),
         step.unwrap_or(direction),
     )?;
     let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();

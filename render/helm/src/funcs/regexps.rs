@@ -7,8 +7,8 @@ use capstan_gotemplate::strconv::{is_digit, is_letter};
 use capstan_gotemplate::{Ctx, Function, List, Str, Type, Value};
 use regex::{NoExpand, Regex};
 
-use super::value::{Result, give, int, text};
-use crate::regexp;
+use super::value::{Result, bytes, give, int, text};
+use crate::regexp::{self, RegexpError};
 
 const S: &[Type] = &[Type::String];
 const S2: &[Type] = &[Type::String, Type::String];
@@ -19,7 +19,7 @@ const STRING: Type = Type::String;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("regexMatch", S2, Type::Bool, |_, args| {
         Ok(Value::Bool(
-            regexp::compile(&text(args, 0)).is_ok_and(|regex| regex.is_match(&text(args, 1))),
+            compiled(args).is_ok_and(|regex| regex.is_match(&text(args, 1))),
         ))
     }),
     Function::new("mustRegexMatch", S2, Type::Bool, |_, args| {
@@ -60,23 +60,31 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
+fn compiled(args: &[Value]) -> std::result::Result<Arc<Regex>, RegexpError> {
+    match std::str::from_utf8(bytes(args, 0)) {
+        Ok(pattern) => regexp::compile(pattern),
+        Err(_) => Err(RegexpError::invalid_utf8(&text(args, 0))),
+    }
+}
+
 /// `regexp.Compile`
 fn returned(args: &[Value]) -> Result<Arc<Regex>> {
-    regexp::compile(&text(args, 0)).map_err(|error| error.to_string().into())
+    compiled(args).map_err(|error| error.to_string().into())
 }
 
 /// `regexp.MustCompile`, whose panic has other words.
 fn panicking(args: &[Value]) -> Result<Arc<Regex>> {
-    let pattern = text(args, 0);
-    regexp::compile(&pattern)
-        .map_err(|error| format!("regexp: Compile({}): {error}", go_quoted(&pattern)).into())
+    compiled(args).map_err(|error| {
+        let pattern = go_quoted(bytes(args, 0));
+        format!("regexp: Compile({pattern}): {error}").into()
+    })
 }
 
 /// In back quotes where that is possible, as Go shows patterns.
-fn go_quoted(pattern: &str) -> String {
+fn go_quoted(pattern: &[u8]) -> String {
     use capstan_gotemplate::strconv::{can_backquote, quote};
-    if can_backquote(pattern.as_bytes()) {
-        format!("`{pattern}`")
+    if can_backquote(pattern) {
+        format!("`{}`", String::from_utf8_lossy(pattern))
     } else {
         String::from_utf8_lossy(&quote(pattern)).into_owned()
     }

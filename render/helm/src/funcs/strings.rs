@@ -197,8 +197,24 @@ fn repeat(ctx: &mut Ctx<'_>, args: &[Value]) -> Result {
     let Ok(count) = usize::try_from(int(args, 0)) else {
         return Err("strings: negative Repeat count".into());
     };
-    ctx.charge_values((text.len() as u64).saturating_mul(count as u64))?;
+    charge_repeat(ctx, text.len(), count)?;
     give(text.repeat(count))
+}
+
+/// What Go cannot hold fails in its words, what we do not hold in ours.
+fn charge_repeat(ctx: &mut Ctx<'_>, length: usize, count: usize) -> Result<()> {
+    /// Bytes that Go can address.
+    const MAX_GO_BYTES: usize = 1 << 48;
+    match length
+        .checked_mul(count)
+        .filter(|size| *size <= isize::MAX as usize)
+    {
+        None => Err("strings: Repeat output length overflow".into()),
+        Some(size) if size > MAX_GO_BYTES => {
+            Err("runtime error: makeslice: len out of range".into())
+        }
+        Some(size) => Ok(ctx.charge_values(size as u64)?),
+    }
 }
 
 /// Go looks at bytes as if they were characters here, and where it removes a space it writes the others so.
@@ -356,6 +372,7 @@ fn indent(ctx: &mut Ctx<'_>, spaces: i64, text: &[u8], leading_newline: bool) ->
     let Ok(spaces) = usize::try_from(spaces) else {
         return Err("strings: negative Repeat count".into());
     };
+    charge_repeat(ctx, 1, spaces)?;
     let lines = 1 + text.iter().filter(|byte| **byte == b'\n').count();
     ctx.charge_values((lines as u64).saturating_mul(spaces as u64))?;
     let mut out = Vec::with_capacity(text.len() + lines * spaces + 1);

@@ -227,6 +227,6 @@ fn copy_at(ctx: &mut Ctx<'_>, value: &Value, depth: usize) -> Result {
             }
             Value::Map(Map::from_entries(map.ty(), copy))
         }
-        other => other.clone(),
+        other => super::versions::deep_copied(other).unwrap_or_else(|| other.clone()),
     })
 }

@@ -38,6 +38,20 @@ fn compare(_: &mut Ctx<'_>, args: &[Value]) -> Result {
 #[derive(Debug)]
 struct GoVersion(Version);
 
+/// What a deep copy makes of a version: a copy of all exported fields, of which it has none.
+pub(super) fn deep_copied(value: &Value) -> Option<Value> {
+    value.downcast::<GoVersion>().map(|_| {
+        Value::object(GoVersion(Version {
+            major: 0,
+            minor: 0,
+            patch: 0,
+            pre: String::new(),
+            metadata: String::new(),
+            original: String::new(),
+        }))
+    })
+}
+
 fn version(args: &[Value], index: usize) -> Result<&Version> {
     any(args, index)
         .downcast::<GoVersion>()
@@ -155,6 +169,20 @@ impl Object for GoVersion {
 
     fn text(&self) -> Option<String> {
         Some(normal(&self.0))
+    }
+
+    fn printed(&self) -> Vec<(&'static str, Value)> {
+        let version = &self.0;
+        let number = |value| Value::Uint(UintKind::Uint64, value);
+        let text = |text: &String| Value::string(text.as_str());
+        vec![
+            ("major", number(version.major)),
+            ("minor", number(version.minor)),
+            ("patch", number(version.patch)),
+            ("pre", text(&version.pre)),
+            ("metadata", text(&version.metadata)),
+            ("original", text(&version.original)),
+        ]
     }
 
     fn json(&self) -> Option<Value> {

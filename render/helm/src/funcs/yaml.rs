@@ -84,6 +84,10 @@ impl Writable<'_> {
 
 impl Marshal for Writable<'_> {
     fn marshal(&self, writer: &mut ValueWriter) -> std::result::Result<(), capstan_goyaml::Error> {
+        if let Some(time) = super::time::rfc3339(self.value) {
+            self.charge(time.len())?;
+            return writer.time(&time);
+        }
         match self.value {
             Value::Nil => writer.null(),
             Value::Bool(yes) => writer.bool(*yes),

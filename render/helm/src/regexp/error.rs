@@ -17,6 +17,11 @@ impl RegexpError {
             part: part.to_owned(),
         }
     }
+
+    /// A pattern that is no text.
+    pub(crate) fn invalid_utf8(pattern: &str) -> Self {
+        Self::new("invalid UTF-8", pattern)
+    }
 }
 
 pub(super) const INVALID_ESCAPE: &str = "invalid escape sequence";

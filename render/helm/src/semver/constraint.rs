@@ -16,7 +16,7 @@ pub const MAX_CONSTRAINT_GROUPS: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConstraintError {
     /// The text does not have the shape of a constraint.
-    #[error("improper constraint: {0:?}")]
+    #[error("improper constraint: {}", crate::error::quoted(.0))]
     Improper(String),
     /// A version in the constraint is none.
     #[error("constraint parser error")]

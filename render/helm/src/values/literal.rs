@@ -1,5 +1,6 @@
 //! The grammar of `--set-literal`: one assignment, whose value is taken as it is.
 
+use crate::error::quoted;
 use capstan_gotemplate::{Map, Value};
 
 use super::strvals::{
@@ -36,7 +37,7 @@ impl<'a> Parser<'a> {
         let (key, stop) = self.until(&['=', '[', '.']);
         match stop {
             None if key.is_empty() => Err(Stop::End),
-            None => Err(Stop::Error(format!("key {key:?} has no value"))),
+            None => Err(Stop::Error(format!("key {} has no value", quoted(&key)))),
             Some('=') => {
                 set(data, key, Value::string(std::mem::take(&mut self.rest)));
                 Ok(())
@@ -45,7 +46,10 @@ impl<'a> Parser<'a> {
                 let inner = nested_map(data.get(key), nesting)?;
                 let result = self.key(&inner, nesting + 1);
                 if result.is_ok() && inner.is_empty() {
-                    return Err(Stop::Error(format!("key map {key:?} has no value")));
+                    return Err(Stop::Error(format!(
+                        "key map {} has no value",
+                        quoted(&key)
+                    )));
                 }
                 if !inner.is_empty() {
                     set(data, key, Value::Map(inner));

@@ -2,6 +2,8 @@
 
 use capstan_gotemplate::{List, Map, Value};
 
+use crate::error::quoted;
+
 /// The largest list index, Helm's own limit.
 pub const MAX_SET_INDEX: i64 = 65_536;
 /// How many dots a name may have, Helm's own limit.
@@ -114,7 +116,7 @@ impl<'a, 'r> Parser<'a, 'r> {
         let (key, stop) = self.until(&['=', '[', ',', '.']);
         match stop {
             None if key.is_empty() => Err(Stop::End),
-            None => Err(Stop::Error(format!("key {key:?} has no value"))),
+            None => Err(Stop::Error(format!("key {} has no value", quoted(&key)))),
             Some('[') => {
                 let index = self.index()?;
                 let list = existing_list(data.get(&key))?;
@@ -126,14 +128,18 @@ impl<'a, 'r> Parser<'a, 'r> {
             Some(',') => {
                 set(data, &key, Value::static_string(""));
                 Err(Stop::Error(format!(
-                    "key {key:?} has no value (cannot end with ,)"
+                    "key {} has no value (cannot end with ,)",
+                    quoted(&key)
                 )))
             }
             Some(_) => {
                 let inner = nested_map(data.get(&key), nesting)?;
                 let result = self.key(&inner, nesting + 1);
                 if result.is_ok() && inner.is_empty() {
-                    return Err(Stop::Error(format!("key map {key:?} has no value")));
+                    return Err(Stop::Error(format!(
+                        "key map {} has no value",
+                        quoted(&key)
+                    )));
                 }
                 if !inner.is_empty() {
                     set(data, &key, Value::Map(inner));
@@ -309,7 +315,8 @@ pub(super) fn set(data: &Map, key: &str, value: Value) {
 pub(super) fn parse_index(text: &str) -> Result<i64, Stop> {
     text.parse().map_err(|_| {
         Stop::Error(format!(
-            "error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax"
+            "error parsing index: strconv.Atoi: parsing {}: invalid syntax",
+            quoted(text)
         ))
     })
 }

@@ -351,6 +351,11 @@ fn add_date(_: &mut Ctx<'_>, args: &[Value]) -> Result {
     }))
 }
 
+/// A time as YAML and JSON have it, if the value is one.
+pub(super) fn rfc3339(value: &Value) -> Option<String> {
+    value.downcast::<GoTime>().map(GoTime::rfc3339)
+}
+
 impl Object for GoTime {
     fn type_name(&self) -> &'static str {
         NAME
