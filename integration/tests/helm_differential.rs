@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod differential;
+#[path = "helm_differential/expressions.rs"]
+mod expressions;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +19,17 @@ use capstan_helm::{
 use capstan_playground::toolchest::{Tool, Toolchest, can_test};
 use differential::{Dice, shown};
 
-/// Generated charts for each version: each costs a process.
+/// Generated charts, and expressions, for each version: each costs a process.
 const GENERATED: u64 = 40;
+/// What makes an expression depend on the time or on Go's memory, or has words of a TOML library that we have not.
+const NOT_COMPARED: [&str; 6] = [
+    "date",
+    "Date",
+    "duration",
+    "erge",
+    "9223372036854775807",
+    "fromToml",
+];
 
 struct Case {
     name: String,
@@ -318,6 +329,38 @@ fn generated(seed: u64) -> Case {
         args,
         files,
     }
+}
+
+/// A chart with one expression; what it gives is encoded, so that any text is YAML.
+fn generated_expression(seed: u64) -> Option<Case> {
+    let mut dice = Dice(seed.wrapping_mul(104_729) + 1);
+    let depth = dice.roll(4);
+    let expression = expressions::expression(&mut dice, depth);
+    let compared = !NOT_COMPARED.iter().any(|part| expression.contains(part));
+    let template = format!("v: {{{{ {expression} | toString | b64enc }}}}\n");
+    let mut all = cases(&format!("### expression {seed}: {expression}\n"));
+    let case = all.pop().filter(|_| compared);
+    case.map(|mut case| {
+        let values = expressions::VALUES.to_owned();
+        case.files.insert("values.yaml".to_owned(), values);
+        case.files.insert("templates/a.yaml".to_owned(), template);
+        case
+    })
+}
+
+fn generated_expressions() -> Vec<Case> {
+    let compared = (0..).filter_map(generated_expression);
+    compared.take(GENERATED as usize).collect()
+}
+
+#[test]
+fn generated_expressions_are_as_in_helm_3() {
+    compare(Tool::Helm3, HelmVersion::V3, &generated_expressions());
+}
+
+#[test]
+fn generated_expressions_are_as_in_helm_4() {
+    compare(Tool::Helm4, HelmVersion::V4, &generated_expressions());
 }
 
 #[test]

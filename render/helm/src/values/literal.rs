@@ -37,7 +37,7 @@ impl<'a> Parser<'a> {
         let (key, stop) = self.until(&['=', '[', '.']);
         match stop {
             None if key.is_empty() => Err(Stop::End),
-            None => Err(Stop::Error(format!("key {} has no value", quoted(&key)))),
+            None => Err(Stop::Error(format!("key {} has no value", quoted(key)))),
             Some('=') => {
                 set(data, key, Value::string(std::mem::take(&mut self.rest)));
                 Ok(())
@@ -46,10 +46,7 @@ impl<'a> Parser<'a> {
                 let inner = nested_map(data.get(key), nesting)?;
                 let result = self.key(&inner, nesting + 1);
                 if result.is_ok() && inner.is_empty() {
-                    return Err(Stop::Error(format!(
-                        "key map {} has no value",
-                        quoted(&key)
-                    )));
+                    return Err(Stop::Error(format!("key map {} has no value", quoted(key))));
                 }
                 if !inner.is_empty() {
                     set(data, key, Value::Map(inner));
