@@ -53,3 +53,8 @@ pub use value::{
     FloatKind, FuncError, Function, IntKind, Kind, List, Map, Method, NamedType, NativeFn, Object,
     Str, Type, UintKind, Value,
 };
+
+/// The examples of the README are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

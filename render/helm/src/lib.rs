@@ -30,12 +30,35 @@
 //! - [`template`] is the whole of `helm template` behind one options struct, for command lines.
 //! - [`semver`], [`regexp`] and [`schema`] are Go's versions, Go's regular expressions and JSON Schema as Helm uses them, useful on their own.
 //!
+//! # Secrets
+//!
+//! ```
+//! use std::sync::Arc;
+//! use capstan_helm::{Chart, Files, HelmVersion, Now, Release, RenderInput, Secret, Values, render};
+//!
+//! let file = |text: &str| Arc::<[u8]>::from(text.as_bytes());
+//! let chart = Chart::load(&Files::from([
+//!     ("Chart.yaml".to_owned(), file("{apiVersion: v2, name: hello, version: 1.0.0}")),
+//!     ("templates/a.yaml".to_owned(), file("kind: ConfigMap\ndata: {digest: {{ sha256sum .Values.password }}}")),
+//!     ("templates/b.yaml".to_owned(), file("kind: ConfigMap\ndata: {user: {{ .Values.user }}}")),
+//! ]))?;
+//! let secret = Values::new().set("password=hunter2")?;
+//! let values = Values::new().set("user=admin")?.merged_secret(&secret);
+//! let input = RenderInput::offline(HelmVersion::V4, Release::install("demo", "default"), Now::default(), Secret::new([7; 32]));
+//! let rendered = render(&chart, &values, &input)?;
+//! let sensitive: Vec<bool> = rendered.manifests.iter().map(|manifest| manifest.sensitive).collect();
+//! assert_eq!(sensitive, [true, false]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is different from Helm
 //!
 //! - Limits on archives, files, nesting, templates and schemas, each a named constant with its own error.
 //! - Keys, passwords and certificates are derived from a secret, and so is all that Helm would take from chance.
 //! - `lookup` answers from [`Lookups`]; what it lacks is reported in [`Rendered::wanted`]. `getHostByName` never asks anyone.
 //! - Links in archives are refused. A schema's `$ref` to another document is never fetched; the caller may give documents.
+//! - An index of `--set` that is not closed (`a[0=x`) is a mistake, as in Helm 3; Helm 4 passes over the assignment in silence.
+//! - What `fromToml` says of a text that is no TOML has other words, and the fields of a time, which odd verbs of `printf` show, are left out.
 //! - Where Go's order is random (dependencies that nothing declares, files of one name in `AsConfig`), the order of names is taken.
 
 pub mod chart;
@@ -71,3 +94,8 @@ pub use manifest::{Hook, HookEvent, Manifest};
 pub use rendered::{Crd, Rendered, TextOptions};
 pub use template::{TemplateOptions, template, template_with_lookups};
 pub use values::{MAX_SET_INDEX, MAX_SET_NESTING, StrvalsError, Values};
+
+/// The examples of the README are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
