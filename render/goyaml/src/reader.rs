@@ -110,3 +110,21 @@ fn fault(problem: &str) -> Error {
         problem: problem.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_found_wherever_they_stand() {
+        for before in 0..150 {
+            let text = |c: &str| format!("{}{c}{}", "a".repeat(before), "é\t\r\nz".repeat(20));
+            for c in ["\u{1}", "\u{b}", "\u{7f}", "\u{80}", "\u{9f}", "\u{fffe}"] {
+                assert!(has_control(&text(c)), "{c:?} behind {before}");
+            }
+            for c in ["", "\t", "\u{85}", "\u{a0}", "\u{feff}", "\u{fffd}", "©"] {
+                assert!(!has_control(&text(c)), "{c:?} behind {before}");
+            }
+        }
+    }
+}
