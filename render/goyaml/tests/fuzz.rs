@@ -1,8 +1,11 @@
-//! Bounded fuzzing on stable Rust: a corpus, mutations from a seed, and inputs that made something new happen kept for more.
+//! Bounded fuzzing: a corpus, mutations of it, and inputs that made something new happen kept for more.
 //!
-//! Nothing may panic, and what the emitters write has to be readable. A failure names its seed and prints the input.
+//! Nothing may panic, and what the emitters write has to be readable.
 
 #![allow(clippy::unwrap_used, reason = "a test file: a panic is the report")]
+
+#[path = "../../tests/fuzzing/mod.rs"]
+mod fuzzing;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,12 +14,9 @@ use capstan_goyaml::{
     DecodeOptions, Dialect, EmitOptions, JsonBuilder, Kind, Node, decode, emit, marshal,
     marshal_v3, parse, unmarshal,
 };
+use fuzzing::{Fuzz, Random};
 
-/// Inputs of one run. It takes a few seconds; raise it to look longer.
-const RUNS: u64 = 4_000;
-const SEED: u64 = 0xCA95_7A17;
-/// Inputs that are kept, and their size in bytes.
-const MAX_CORPUS: usize = 400;
+/// The size of an input in bytes.
 const MAX_INPUT: usize = 4_096;
 
 const PIECES: &[&[u8]] = &[
@@ -67,40 +67,16 @@ const PIECES: &[&[u8]] = &[
 
 #[test]
 fn no_input_panics_and_what_is_written_can_be_read() {
-    let mut corpus = read_corpus();
-    let mut seen: BTreeSet<Vec<String>> = corpus.iter().map(|input| check(input)).collect();
-    for run in 0..RUNS {
-        let mut random = Random(SEED.wrapping_add(run));
-        let input = random.mutate(&corpus);
-        let result = std::panic::catch_unwind(|| check(&input));
-        let Ok(trace) = result else {
-            panic!(
-                "run {run} of seed {SEED:#x} panicked on {:?}",
-                String::from_utf8_lossy(&input)
-            );
-        };
-        if seen.insert(trace) && corpus.len() < MAX_CORPUS {
-            corpus.push(input);
-        }
-    }
+    let fuzz = Fuzz {
+        name: "goyaml",
+        committed: &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"),
+        runs: 4_000,
+    };
+    let happened = fuzz.run([], mutate, |input: &Vec<u8>| check(input).join("\n"));
     assert!(
-        seen.len() > 300,
-        "only {} different things happened: the mutations are too tame",
-        seen.len()
+        happened > 300,
+        "only {happened} different things happened: the mutations are too tame"
     );
-}
-
-fn read_corpus() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| std::fs::read(path).unwrap())
-        .collect()
 }
 
 /// Does everything with an input, and says roughly what happened.
@@ -181,43 +157,30 @@ fn kinds(node: &Node, depth: usize) -> String {
     format!("{name}({})", inner.into_iter().collect::<Vec<_>>().join(""))
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % limit as u64) as usize
-    }
-
-    fn mutate(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
-        let mut input = corpus[self.below(corpus.len())].clone();
-        for _ in 0..=self.below(6) {
-            let at = self.below(input.len() + 1);
-            let end = (at + self.below(24)).min(input.len());
-            match self.below(6) {
-                0 => drop(input.drain(at..end)),
-                1 => {
-                    let copy = input[at..end].to_vec();
-                    input.splice(at..at, copy);
-                }
-                2 => {
-                    let other = &corpus[self.below(corpus.len())];
-                    let from = self.below(other.len() + 1);
-                    let part = other[from..(from + self.below(80)).min(other.len())].to_vec();
-                    input.splice(at..end, part);
-                }
-                3 if at < input.len() => input[at] = self.below(256) as u8,
-                _ => {
-                    let piece = PIECES[self.below(PIECES.len())].to_vec();
-                    input.splice(at..at, piece);
-                }
+fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
+    let mut input = corpus[random.below(corpus.len())].clone();
+    for _ in 0..=random.below(6) {
+        let at = random.below(input.len() + 1);
+        let end = (at + random.below(24)).min(input.len());
+        match random.below(6) {
+            0 => drop(input.drain(at..end)),
+            1 => {
+                let copy = input[at..end].to_vec();
+                input.splice(at..at, copy);
+            }
+            2 => {
+                let other = &corpus[random.below(corpus.len())];
+                let from = random.below(other.len() + 1);
+                let part = other[from..(from + random.below(80)).min(other.len())].to_vec();
+                input.splice(at..end, part);
+            }
+            3 if at < input.len() => input[at] = random.below(256) as u8,
+            _ => {
+                let piece = PIECES[random.below(PIECES.len())].to_vec();
+                input.splice(at..at, piece);
             }
         }
-        input.truncate(MAX_INPUT);
-        input
     }
+    input.truncate(MAX_INPUT);
+    input
 }

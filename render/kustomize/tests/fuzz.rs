@@ -1,24 +1,45 @@
-//! Bounded fuzzing of builds: trees, mutations from a seed, and trees that made something new happen kept for more.
+//! Bounded fuzzing of builds: trees, mutations of them, and trees that made something new happen kept for more.
 //!
-//! Nothing may panic, and a build with a cache gives what one without gives. A failure names its run and prints the tree.
+//! Nothing may panic, and a build with a cache gives what one without gives.
 
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot make its trees has failed"
 )]
 
+#[path = "../../tests/fuzzing/mod.rs"]
+mod fuzzing;
+
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
-use capstan_kustomize::{Cache, MemoryTree, Options, build};
+use capstan_kustomize::{Build, Cache, Error, MemoryTree, Options, build};
+use fuzzing::{Fuzz, Input, Random};
 
-/// Trees of one run. It takes some seconds; raise it to look longer.
-const RUNS: u64 = 12_000;
-const SEED: u64 = 0xCA95_7A18;
-/// Trees that are kept, and the size of a file in bytes.
-const MAX_CORPUS: usize = 300;
+/// The size of a file in bytes.
 const MAX_FILE: usize = 2_048;
 
-type Files = Vec<(String, String)>;
+/// A tree: paths and texts.
+#[derive(Debug, Clone)]
+struct Files(Vec<(String, String)>);
+
+/// In files, a tree is a JSON list of pairs.
+impl Input for Files {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let pairs: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        let text = |it: &serde_json::Value| it.as_str().map(str::to_owned);
+        let pair = |it: &serde_json::Value| Some((text(it.get(0)?)?, text(it.get(1)?)?));
+        let files = pairs.as_array()?.iter().map(pair).collect::<Option<_>>()?;
+        Some(Files(files))
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let pair = |it: &(String, String)| serde_json::json!([it.0, it.1]);
+        let pairs: Vec<_> = self.0.iter().map(pair).collect();
+        format!("{:#}\n", serde_json::Value::Array(pairs)).into_bytes()
+    }
+}
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {app: web}}\nspec:\n  replicas: 1\n  template:\n    spec:\n      \
     containers: [{name: web, image: 'nginx:1', env: [{name: A, value: $(V)}], envFrom: [{configMapRef: {name: settings}}]}]\n";
@@ -150,117 +171,118 @@ const PIECES: &[&str] = &[
 
 #[test]
 fn no_tree_panics_and_a_cache_changes_nothing() {
-    let mut corpus: Vec<Files> = TREES.iter().map(|it| owned(it)).collect();
-    let mut seen = BTreeSet::new();
-    for run in 0..RUNS {
-        let mut random = Random(SEED.wrapping_add(run));
-        let files = random.mutate(&corpus);
-        let result = std::panic::catch_unwind(|| check(&files));
-        let Ok(what) = result else {
-            panic!("run {run} panicked on {files:#?}");
-        };
-        if seen.insert(what) && corpus.len() < MAX_CORPUS {
-            corpus.push(files);
-        }
-    }
+    let fuzz = Fuzz {
+        name: "kustomize",
+        committed: &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"),
+        runs: 12_000,
+    };
+    let happened = fuzz.run(TREES.iter().map(|it| owned(it)), mutate, check);
     assert!(
-        seen.len() > 200,
-        "only {} different things happened: the mutations are too tame",
-        seen.len()
+        happened > 200,
+        "only {happened} different things happened: the mutations are too tame"
     );
 }
 
 fn owned(files: &[(&str, &str)]) -> Files {
     let own = files.iter().map(|it| (it.0.to_owned(), it.1.to_owned()));
-    own.collect()
+    Files(own.collect())
 }
 
 /// Builds a tree without a cache and twice with one, and says roughly what happened.
 fn check(files: &Files) -> String {
-    let tree = MemoryTree::new(files.clone());
-    let plain = text(&tree, None);
+    let tree = MemoryTree::new(files.0.clone());
+    let built = |cache| {
+        let options = Options {
+            cache,
+            ..Options::default()
+        };
+        build(&tree, "", &options)
+    };
+    let plain = built(None);
+    let text = |it: &Result<Arc<Build>, Error>| match it {
+        Ok(built) => built.to_yaml(),
+        Err(error) => format!("error: {error}"),
+    };
     let cache = Cache::default();
     for _ in 0..2 {
-        assert_eq!(text(&tree, Some(&cache)), plain, "a cache changed it");
+        let cached = built(Some(&cache));
+        assert_eq!(text(&cached), text(&plain), "a cache changed it");
     }
-    match plain {
-        Ok(text) => format!(
-            "{} objects, {} bytes",
-            text.matches("kind:").count(),
-            text.len() / 64
-        ),
-        Err(error) => error
-            .split_whitespace()
-            .map(|word| word.trim_matches(|it: char| !it.is_alphabetic()))
-            .filter(|word| word.chars().all(char::is_alphabetic))
-            .take(16)
-            .collect::<Vec<_>>()
-            .join(" "),
+    match &plain {
+        Ok(built) => shape(built),
+        Err(error) => format!("{:?} {}", error.kind(), words(&error.to_string())),
     }
 }
 
-fn text(tree: &MemoryTree, cache: Option<&Cache>) -> Result<String, String> {
-    let options = Options {
-        cache,
-        ..Options::default()
-    };
-    build(tree, "", &options)
-        .map(|it| it.to_yaml())
-        .map_err(|error| error.to_string())
+/// How many objects there are, of how many kinds, what changed them, and roughly how long the text is.
+fn shape(built: &Build) -> String {
+    let kinds: BTreeSet<&str> = built.objects.iter().map(|it| &*it.id.gvk.kind).collect();
+    let layers = built.objects.iter().flat_map(|it| &it.layers);
+    let layers: BTreeSet<&str> = layers.map(|it| &*it.transformer).collect();
+    let bytes = built.to_yaml().len();
+    format!(
+        "{} objects of {} kinds, {layers:?}, {} warnings, {} bytes",
+        built.objects.len(),
+        kinds.len(),
+        built.warnings.len(),
+        bytes / 256
+    )
 }
 
-/// SplitMix64.
-struct Random(u64);
+/// The words of a message less what differs from input to input.
+fn words(message: &str) -> String {
+    message
+        .split_whitespace()
+        .map(|word| word.trim_matches(|it: char| !it.is_alphabetic()))
+        .filter(|word| word.chars().all(char::is_alphabetic))
+        .take(16)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
 
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
+/// A place in a text between two characters.
+fn place(random: &mut Random, text: &str) -> usize {
+    let mut at = random.below(text.len() + 1);
+    while !text.is_char_boundary(at) {
+        at -= 1;
     }
+    at
+}
 
-    /// A place in a text between two characters.
-    fn place(&mut self, text: &str) -> usize {
-        let mut at = self.below(text.len() + 1);
-        while !text.is_char_boundary(at) {
-            at -= 1;
+fn mutate(random: &mut Random, corpus: &[Files]) -> Files {
+    let Files(mut files) = corpus[random.below(corpus.len())].clone();
+    for _ in 0..=random.below(4) {
+        if files.is_empty() {
+            break;
         }
-        at
+        let which = random.below(files.len());
+        let donor = &corpus[random.below(corpus.len())].0;
+        let other = if donor.is_empty() {
+            ""
+        } else {
+            &donor[random.below(donor.len())].1
+        };
+        let text = &mut files[which].1;
+        let (a, b) = (place(random, text), place(random, text));
+        let (from, to) = (a.min(b), a.max(b));
+        match random.below(8) {
+            0 => drop(text.drain(from..to)),
+            1 => {
+                let copy = text[from..to].to_owned();
+                text.insert_str(from, &copy);
+            }
+            2 => {
+                let (a, b) = (place(random, other), place(random, other));
+                text.insert_str(from, &other[a.min(b)..a.max(b)]);
+            }
+            3 => drop(files.swap_remove(which)),
+            _ => text.insert_str(from, PIECES[random.below(PIECES.len())]),
+        }
     }
-
-    fn mutate(&mut self, corpus: &[Files]) -> Files {
-        let mut files = corpus[self.below(corpus.len())].clone();
-        for _ in 0..=self.below(4) {
-            let which = self.below(files.len());
-            let donor = corpus[self.below(corpus.len())].clone();
-            let other = donor[self.below(donor.len())].1.clone();
-            let text = &mut files[which].1;
-            let (a, b) = (self.place(text), self.place(text));
-            let (from, to) = (a.min(b), a.max(b));
-            match self.below(8) {
-                0 => drop(text.drain(from..to)),
-                1 => {
-                    let copy = text[from..to].to_owned();
-                    text.insert_str(from, &copy);
-                }
-                2 => {
-                    let (a, b) = (self.place(&other), self.place(&other));
-                    text.replace_range(from..from, &other[a.min(b)..a.max(b)]);
-                }
-                3 => drop(files.swap_remove(which)),
-                _ => text.insert_str(from, PIECES[self.below(PIECES.len())]),
-            }
-            if files.is_empty() {
-                return files;
-            }
+    for (_, text) in &mut files {
+        while text.len() > MAX_FILE {
+            text.pop();
         }
-        for (_, text) in &mut files {
-            while text.len() > MAX_FILE {
-                text.pop();
-            }
-        }
-        files
     }
+    Files(files)
 }
