@@ -43,6 +43,7 @@ pub mod limits;
 mod loader;
 mod metadata;
 mod node;
+mod output;
 mod patch;
 mod plugin;
 mod remote;

@@ -1,19 +1,24 @@
 //! What the OpenAPI of Kubernetes says about types: which have a namespace, and which lists merge by which keys.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::id::Gvk;
+use crate::id::{Gvk, split_api_version};
 
 const BUILTIN: &str = include_str!("tables/schema.txt");
 const DEFINITIONS: &str = "#/definitions/";
+/// Columns of the line of a shape; the last holds all its fields.
+const SHAPE_COLUMNS: usize = 6;
 
 /// How the values of one place in an object look.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shape {
+    /// Fields as the built-in table lists them, `NAME=SHAPE` between tabs: looked for where they stand, since few are ever asked for.
+    listed: &'static str,
     fields: BTreeMap<Box<str>, u32>,
     additional: Option<u32>,
     items: Option<u32>,
@@ -21,20 +26,33 @@ pub(crate) struct Shape {
     keys: Vec<Box<str>>,
 }
 
+/// A name from the built-in table or from a document.
+type Name = Cow<'static, str>;
+
 /// `apiVersion` and kind.
-type Type = (Box<str>, Box<str>);
+type Type = (Name, Name);
 
 /// What is known of types.
 #[derive(Debug, Clone, Default)]
 struct Tables {
-    shapes: Vec<Shape>,
-    /// Shapes by the name that other schemas refer to them with.
-    definitions: BTreeMap<Box<str>, u32>,
-    types: BTreeMap<Type, u32>,
-    /// Which built-in types have a namespace.
-    namespaced: BTreeMap<Type, bool>,
+    /// How objects merge. Many builds never ask, so the built-in part is read when one does.
+    merging: OnceLock<Merging>,
+    /// Which built-in types have a namespace: kind, group and version, sorted.
+    namespaced: Arc<Vec<(Scoped, bool)>>,
     /// The same for types that only the schema of the kustomization knows.
     own_namespaced: BTreeMap<Type, bool>,
+}
+
+/// Kind, group and version of a built-in type.
+type Scoped = (&'static str, &'static str, &'static str);
+
+/// Which lists merge, and by which keys.
+#[derive(Debug, Clone, Default)]
+struct Merging {
+    shapes: Vec<Shape>,
+    /// Shapes by the name that other schemas refer to them with.
+    definitions: BTreeMap<Name, u32>,
+    types: BTreeMap<Type, u32>,
 }
 
 /// The types that a build knows, and what it asked of them so far.
@@ -69,18 +87,22 @@ impl Asked {
 /// One place in the schema, to walk down from.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
-    tables: &'a Tables,
+    tables: &'a Merging,
     shape: &'a Shape,
+}
+
+impl Shape {
+    fn field(&self, name: &str) -> Option<u32> {
+        let is_it = |field: &'static str| field.strip_prefix(name)?.strip_prefix('=');
+        let listed = self.listed.split('\t').find_map(is_it);
+        let listed = listed.and_then(|number| number.parse().ok());
+        listed.or_else(|| self.fields.get(name).copied())
+    }
 }
 
 impl<'a> Place<'a> {
     pub(crate) fn field(self, name: &str) -> Option<Place<'a>> {
-        let index = self
-            .shape
-            .fields
-            .get(name)
-            .copied()
-            .or(self.shape.additional)?;
+        let index = self.shape.field(name).or(self.shape.additional)?;
         self.tables.place(index)
     }
 
@@ -123,6 +145,7 @@ impl Schema {
         } else {
             Tables {
                 namespaced: self.tables.namespaced.clone(),
+                merging: Merging::default().into(),
                 ..Tables::default()
             }
         };
@@ -150,20 +173,26 @@ impl Schema {
             merge: 1,
             ..Asked::default()
         });
-        let index = self.tables.types.get(&(api_version.into(), kind.into()))?;
-        self.tables.place(*index)
+        let merging = self.tables.merging();
+        let index = merging.type_of(api_version, kind)?;
+        merging.place(index)
     }
 
     /// Whether the type is known to have no namespace. Unknown types count as having one.
     pub(crate) fn is_cluster_scoped(&self, gvk: &Gvk) -> bool {
-        let key = (gvk.api_version().into(), gvk.kind.as_str().into());
-        if let Some(namespaced) = self.tables.namespaced.get(&key) {
-            return !namespaced;
+        let key = (&*gvk.kind, &*gvk.group, &*gvk.version);
+        let scopes = &self.tables.namespaced;
+        if let Ok(at) = scopes.binary_search_by(|(known, _)| known.cmp(&key)) {
+            return !scopes[at].1;
         }
         self.repeat(Asked {
             unknown_scope: 1,
             ..Asked::default()
         });
+        if self.tables.own_namespaced.is_empty() {
+            return false;
+        }
+        let key = (gvk.api_version().into(), gvk.kind.clone().into());
         self.tables.own_namespaced.get(&key) == Some(&false)
     }
 }
@@ -176,48 +205,102 @@ impl Tables {
             .clone()
     }
 
-    fn from_text(text: &str) -> Tables {
-        let mut schema = Tables::default();
+    fn from_text(text: &'static str) -> Tables {
+        // They are the first lines of the table.
+        let scopes = text.lines().map_while(|line| line.strip_prefix("scope\t"));
+        let mut namespaced: Vec<(Scoped, bool)> = scopes
+            .filter_map(|line| {
+                let (api_version, rest) = line.split_once('\t')?;
+                let (kind, namespaced) = rest.split_once('\t')?;
+                let (group, version) = split_api_version(api_version);
+                Some(((kind, group, version), namespaced == "true"))
+            })
+            .collect();
+        namespaced.sort_unstable();
+        Tables {
+            namespaced: namespaced.into(),
+            ..Tables::default()
+        }
+    }
+
+    /// How objects merge: the built-in rules where no others were set.
+    fn merging(&self) -> &Merging {
+        self.merging.get_or_init(|| Merging::from_text(BUILTIN))
+    }
+
+    /// Adds what a document says of types. Its definitions replace those of the same name where `replaces`.
+    fn add_document(&mut self, document: &Value, replaces: bool) {
+        let mut merging = match self.merging.take() {
+            Some(merging) => merging,
+            None => Merging::from_text(BUILTIN),
+        };
+        merging.add_document(document, replaces);
+        self.merging = merging.into();
+        let empty = serde_json::Map::new();
+        let paths = document
+            .get("paths")
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
+        for (path, operations) in paths {
+            let Some((api_version, kind)) = operations
+                .get("get")
+                .and_then(|get| type_of(get.get(GVK_EXTENSION)?))
+            else {
+                continue;
+            };
+            let key = (api_version.into(), kind.into());
+            if path.contains("namespaces/{namespace}") {
+                self.own_namespaced.insert(key, true);
+            } else {
+                self.own_namespaced.entry(key).or_insert(false);
+            }
+        }
+    }
+}
+
+impl Merging {
+    fn from_text(text: &'static str) -> Merging {
+        let mut schema = Merging::default();
         let number = |text: &str| text.parse::<u32>().ok();
         for line in text.lines() {
-            let columns: Vec<&str> = line.split('\t').collect();
-            match columns[..] {
-                ["scope", api_version, kind, namespaced] => {
-                    schema
-                        .namespaced
-                        .insert((api_version.into(), kind.into()), namespaced == "true");
-                }
-                ["type", api_version, kind, shape] => {
+            let mut columns = [""; SHAPE_COLUMNS];
+            for (column, text) in columns.iter_mut().zip(line.splitn(SHAPE_COLUMNS, '\t')) {
+                *column = text;
+            }
+            match columns {
+                ["scope", ..] => {}
+                ["type", api_version, kind, shape, ..] => {
                     schema
                         .types
                         .extend(number(shape).map(|n| ((api_version.into(), kind.into()), n)));
                 }
-                ["definition", name, shape] => {
+                ["definition", name, shape, ..] => {
                     schema
                         .definitions
                         .extend(number(shape).map(|n| (name.into(), n)));
                 }
-                ["shape", strategy, keys, items, additional, ref fields @ ..] => {
-                    schema.shapes.push(Shape {
-                        fields: fields
-                            .iter()
-                            .filter_map(|f| f.split_once('='))
-                            .filter_map(|(f, n)| Some((f.into(), number(n)?)))
-                            .collect(),
-                        additional: number(additional),
-                        items: number(items),
-                        strategy: strategy.into(),
-                        keys: keys
-                            .split(',')
-                            .filter(|k| !k.is_empty())
-                            .map(Into::into)
-                            .collect(),
-                    })
-                }
+                ["shape", strategy, keys, items, additional, listed] => schema.shapes.push(Shape {
+                    listed,
+                    fields: BTreeMap::new(),
+                    additional: number(additional),
+                    items: number(items),
+                    strategy: strategy.into(),
+                    keys: keys
+                        .split(',')
+                        .filter(|k| !k.is_empty())
+                        .map(Into::into)
+                        .collect(),
+                }),
                 _ => unreachable!("the table is generated with these lines only"),
             }
         }
         schema
+    }
+
+    fn type_of(&self, api_version: &str, kind: &str) -> Option<u32> {
+        // The keys own what they hold: a borrowed one lives as long as this call.
+        let key: (Cow<'_, str>, Cow<'_, str>) = (api_version.into(), kind.into());
+        self.types.get(&key).copied()
     }
 
     fn place(&self, index: u32) -> Option<Place<'_>> {
@@ -239,7 +322,7 @@ impl Tables {
         for name in definitions.keys() {
             if !known.contains_key(name.as_str()) {
                 let index = self.reserve();
-                self.definitions.insert(name.as_str().into(), index);
+                self.definitions.insert(name.clone().into(), index);
             }
         }
         for (name, definition) in definitions.iter().filter(|(name, _)| is_kept(name)) {
@@ -252,24 +335,6 @@ impl Tables {
                 } else {
                     self.types.entry(key).or_insert(index);
                 }
-            }
-        }
-        let paths = document
-            .get("paths")
-            .and_then(Value::as_object)
-            .unwrap_or(&empty);
-        for (path, operations) in paths {
-            let Some((api_version, kind)) = operations
-                .get("get")
-                .and_then(|get| type_of(get.get(GVK_EXTENSION)?))
-            else {
-                continue;
-            };
-            let key = (api_version.into(), kind.into());
-            if path.contains("namespaces/{namespace}") {
-                self.own_namespaced.insert(key, true);
-            } else {
-                self.own_namespaced.entry(key).or_insert(false);
             }
         }
     }

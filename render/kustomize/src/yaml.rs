@@ -1,13 +1,14 @@
 //! The few ways in which a build reads and writes YAML.
 
 use capstan_goyaml::{
-    DecodeOptions, Dialect, EmitOptions, Error, JsonBuilder, Kind, Node, Resolved, Style, Tag,
-    decode, emit, format_float, marshal, parse_first, resolve, unmarshal,
+    Build, DecodeOptions, Dialect, EmitOptions, Error, JsonBuilder, Kind, Node, Resolved, Style,
+    Tag, decode, emit, format_float, marshal, parse_first, resolve, unmarshal,
 };
 use serde_json::Value;
 
 use crate::gojson;
 use crate::node::NodeExt;
+use crate::output::OutputBuilder;
 
 /// The first document of a text, styles and positions kept.
 pub(crate) fn parse_one(text: &str) -> Result<Option<Node>, Error> {
@@ -52,27 +53,31 @@ pub(crate) fn node_to_json(node: &Node) -> Result<Value, Error> {
 
 /// A node that is an object as a value.
 pub(crate) fn object_to_json(node: &Node) -> Result<Value, Error> {
+    read_back(node, &mut JsonBuilder)
+}
+
+fn read_back<B: Build>(node: &Node, build: &mut B) -> Result<B::Value, Error> {
     // kustomize writes the node and reads it back. That changes nothing but folded texts, whose indented lines yaml.v3 sets off by one
     // more empty line.
     if has_folded(node)
         && let Some(read_back) = parse_one(&to_v3(node)?)?
     {
-        return decode_object(&read_back);
+        return decode_object(&read_back, build);
     }
-    decode_object(node)
+    decode_object(node, build)
 }
 
 fn has_folded(node: &Node) -> bool {
     node.style.has(Style::FOLDED) || node.content.iter().any(has_folded)
 }
 
-fn decode_object(node: &Node) -> Result<Value, Error> {
-    match decode(node, OBJECT, &mut JsonBuilder) {
+fn decode_object<B: Build>(node: &Node, build: &mut B) -> Result<B::Value, Error> {
+    match decode(node, OBJECT, build) {
         // Go since 1.27 writes maps with keys that are no strings, as text; before, it refused.
         Err(Error::Json(reason)) if reason.contains("map[interface {}]interface {}") => {
             let mut node = node.clone();
             name_keys(&mut node);
-            decode(&node, OBJECT, &mut JsonBuilder)
+            decode(&node, OBJECT, build)
         }
         other => other,
     }
@@ -101,7 +106,7 @@ fn name_keys(node: &mut Node) {
 
 /// An object as it is printed in the end.
 pub(crate) fn to_output(node: &Node) -> Result<String, Error> {
-    marshal(&object_to_json(node)?)
+    marshal(&read_back(node, &mut OutputBuilder)?)
 }
 
 /// A value as `sigs.k8s.io/yaml` writes it.

@@ -25,26 +25,35 @@ impl Emitter {
             self.put_str(value, chars);
         } else {
             let mut spaces = false;
-            let mut rest = value.chars().peekable();
-            while let Some(c) = rest.next() {
-                if c == ' ' {
-                    if !spaces && self.column > self.best_width && rest.peek() != Some(&' ') {
-                        self.fold();
-                    } else {
-                        self.put(c);
-                    }
-                    spaces = true;
-                } else {
-                    self.put(c);
+            let mut rest = value;
+            while !rest.is_empty() {
+                let word = self.put_run(&mut rest, |c| c == ' ');
+                if word {
                     self.indention = false;
                     spaces = false;
+                    continue;
                 }
+                rest = &rest[1..];
+                if !spaces && self.column > self.best_width && !rest.starts_with(' ') {
+                    self.fold();
+                } else {
+                    self.put(' ');
+                }
+                spaces = true;
             }
         }
         if !value.is_empty() || self.dialect == Dialect::V2 {
             self.whitespace = false;
         }
         self.indention = false;
+    }
+
+    /// Writes what stands before the first character that ends a run, and steps over it. Whether there was any.
+    fn put_run(&mut self, rest: &mut &str, ends: impl Fn(char) -> bool) -> bool {
+        let (run, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+        self.put_str(run, run.chars().count());
+        *rest = after;
+        !run.is_empty()
     }
 
     pub(super) fn single_quoted(&mut self, value: &str, allow_breaks: bool, multiline: bool) {
@@ -62,11 +71,23 @@ impl Emitter {
 
     fn single_quoted_content(&mut self, value: &str, allow_breaks: bool) {
         let (mut spaces, mut breaks) = (false, false);
-        let mut rest = value.char_indices().peekable();
-        while let Some((i, c)) = rest.next() {
+        let mut rest = value;
+        while let Some(c) = rest.chars().next() {
+            if c != ' ' && c != '\'' && !is_break_char(c) {
+                if breaks {
+                    self.write_indent();
+                }
+                self.put_run(&mut rest, |c| matches!(c, ' ' | '\'') || is_break_char(c));
+                self.indention = false;
+                spaces = false;
+                breaks = false;
+                continue;
+            }
+            let i = value.len() - rest.len();
+            rest = &rest[c.len_utf8()..];
             if c == ' ' {
                 let inside = i > 0 && i < value.len() - 1;
-                let before_space = matches!(rest.peek(), Some((_, ' ')));
+                let before_space = rest.starts_with(' ');
                 if allow_breaks
                     && !spaces
                     && self.column > self.best_width
@@ -88,10 +109,7 @@ impl Emitter {
                 if breaks {
                     self.write_indent();
                 }
-                if c == '\'' {
-                    self.put('\'');
-                }
-                self.put(c);
+                self.put_str("''", 2);
                 self.indention = false;
                 spaces = false;
                 breaks = false;
@@ -104,25 +122,30 @@ impl Emitter {
         let mut spaces = false;
         // Go looks for a byte order mark at the start of the text whatever character it is at, so such a text is escaped whole.
         let escape_all = value.starts_with('\u{FEFF}');
-        let mut rest = value.char_indices().peekable();
-        while let Some((i, c)) = rest.next() {
-            if escape_all || !is_printable(c) || is_break_char(c) || matches!(c, '"' | '\\') {
+        let is_escaped =
+            |c: char| escape_all || !is_printable(c) || is_break_char(c) || matches!(c, '"' | '\\');
+        let mut rest = value;
+        while let Some(c) = rest.chars().next() {
+            if self.put_run(&mut rest, |c| c == ' ' || is_escaped(c)) {
+                spaces = false;
+                continue;
+            }
+            let i = value.len() - rest.len();
+            rest = &rest[c.len_utf8()..];
+            if is_escaped(c) {
                 self.escape(c);
                 spaces = false;
-            } else if c == ' ' {
+            } else {
                 let inside = i > 0 && i < value.len() - 1;
                 if allow_breaks && !spaces && self.column > self.best_width && inside {
                     self.fold();
-                    if matches!(rest.peek(), Some((_, ' '))) {
+                    if rest.starts_with(' ') {
                         self.put('\\');
                     }
                 } else {
                     self.put(c);
                 }
                 spaces = true;
-            } else {
-                self.put(c);
-                spaces = false;
             }
         }
         self.indicator("\"", false, false, false);

@@ -74,6 +74,19 @@ fn is_simple(value: &str) -> bool {
         && (bytes[0].is_ascii_alphanumeric() || bytes[0] == b'/')
 }
 
+/// By byte: whether the character says nothing about a text that it is not the first of.
+const MEANS_NOTHING: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
+        let indicates = matches!(c, b':' | b',' | b'?' | b'[' | b']' | b'{' | b'}' | b'#');
+        table[byte] = c.is_ascii_graphic() && !indicates;
+        byte += 1;
+    }
+    table
+};
+
 impl Seen {
     fn scan(dialect: Dialect, value: &str) -> Seen {
         let mut seen = Seen::default();
@@ -81,34 +94,56 @@ impl Seen {
             seen.block_indicators = true;
             seen.flow_indicators = true;
         }
-        let mut preceded_by_whitespace = true;
-        let (mut previous_space, mut previous_break) = (false, false);
-        let mut chars = value.char_indices().peekable();
-        while let Some((i, c)) = chars.next() {
-            let next = chars.peek().map(|(_, next)| *next);
-            let followed_by_whitespace = matches!(next, None | Some(' ' | '\t'));
-            seen.indicator(i == 0, c, preceded_by_whitespace, followed_by_whitespace);
-            if c == '\t' && dialect == Dialect::V3 {
-                seen.tabs = true;
-            } else if !is_printable(c) {
-                seen.special = true;
-            }
-            let is_break = is_break_char(c);
-            if c == ' ' {
-                seen.leading_space |= i == 0;
-                seen.trailing_space |= next.is_none();
-                seen.break_space |= previous_break;
-            } else if is_break {
-                seen.line_breaks = true;
-                seen.leading_break |= i == 0;
-                seen.trailing_break |= next.is_none();
-                seen.space_break |= previous_space;
-            }
-            previous_space = c == ' ';
-            previous_break = is_break;
-            preceded_by_whitespace = matches!(c, ' ' | '\t' | '\0') || is_break;
+        if value.is_ascii() {
+            seen.scan_ascii(dialect, value.as_bytes());
+            return seen;
+        }
+        let mut previous = None;
+        let mut chars = value.chars().peekable();
+        while let Some(c) = chars.next() {
+            seen.note(dialect, previous, c, chars.peek().copied());
+            previous = Some(c);
         }
         seen
+    }
+
+    /// Looks only at what may mean something: at the first character, at indicators and at what is at the edge of a line.
+    fn scan_ascii(&mut self, dialect: Dialect, bytes: &[u8]) {
+        let char_at = |i: usize| bytes.get(i).copied().map(char::from);
+        for (i, &b) in bytes.iter().enumerate() {
+            let means_nothing = i > 0
+                && (MEANS_NOTHING[usize::from(b)]
+                    || b == b' ' && i + 1 < bytes.len() && !matches!(bytes[i - 1], b'\n' | b'\r'));
+            if !means_nothing {
+                let previous = i.checked_sub(1).and_then(char_at);
+                self.note(dialect, previous, char::from(b), char_at(i + 1));
+            }
+        }
+    }
+
+    /// Notes a character between its neighbours.
+    fn note(&mut self, dialect: Dialect, previous: Option<char>, c: char, next: Option<char>) {
+        let first = previous.is_none();
+        let after_break = previous.is_some_and(is_break_char);
+        let preceded_by_whitespace =
+            matches!(previous, None | Some(' ' | '\t' | '\0')) || after_break;
+        let followed_by_whitespace = matches!(next, None | Some(' ' | '\t'));
+        self.indicator(first, c, preceded_by_whitespace, followed_by_whitespace);
+        if c == '\t' && dialect == Dialect::V3 {
+            self.tabs = true;
+        } else if !is_printable(c) {
+            self.special = true;
+        }
+        if c == ' ' {
+            self.leading_space |= first;
+            self.trailing_space |= next.is_none();
+            self.break_space |= after_break;
+        } else if is_break_char(c) {
+            self.line_breaks = true;
+            self.leading_break |= first;
+            self.trailing_break |= next.is_none();
+            self.space_break |= previous == Some(' ');
+        }
     }
 
     fn indicator(

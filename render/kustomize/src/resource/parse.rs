@@ -24,7 +24,8 @@ pub(crate) fn objects(text: &str, schema: &Schema) -> Result<Vec<Resource>> {
 
 /// The documents of a text, aliases spelled out.
 fn documents(text: &str) -> Result<Vec<Node>> {
-    let text = if text.contains("\r\n") {
+    // A single character is found faster than two.
+    let text = if text.contains('\r') {
         text.replace("\r\n", "\n").into()
     } else {
         std::borrow::Cow::Borrowed(text)
@@ -33,17 +34,23 @@ fn documents(text: &str) -> Result<Vec<Node>> {
     let mut out = Vec::new();
     let mut budget = MAX_ALIASED_VALUES;
     let mut line = 0;
-    for part in &texts {
+    for (at, part) in texts.iter().enumerate() {
+        // The lines of the last part are nobody's offset.
+        let lines = if at + 1 < texts.len() {
+            count_lines(part)
+        } else {
+            0
+        };
         let parsed = yaml::parse_one(part).map_err(|e| {
             let at = e.line().map(|l| l + line);
             Error::new(ErrorKind::MalformedYaml, format!("{MALFORMED}: {e}")).at_line(at)
         })?;
         let Some(mut document) = parsed.filter(|node| !node::is_null(node)) else {
-            line += count_lines(part);
+            line += lines;
             continue;
         };
         document.line += line;
-        line += count_lines(part);
+        line += lines;
         let kind = node::top_text(&document, "kind");
         let is_wrapper = texts.len() == 1 && (kind == "ResourceList" || kind == "List");
         if is_wrapper

@@ -44,6 +44,13 @@ pub(crate) fn fix(list: &mut ResourceList, config: &Config, schema: &Schema) -> 
     if targets.by_name.is_empty() {
         return Ok(());
     }
+    // Most of the many fields are of types that are not there.
+    let kinds: BTreeSet<String> = list
+        .items()
+        .iter()
+        .map(|resource| resource.original_id().gvk.kind)
+        .collect();
+    let is_there = |spec: &&FieldSpec| spec.kind.is_empty() || kinds.contains(&spec.kind);
     let fields: Vec<Field<'_>> = config
         .name_reference
         .iter()
@@ -53,7 +60,7 @@ pub(crate) fn fix(list: &mut ResourceList, config: &Config, schema: &Schema) -> 
                 path: node::split_path(&spec.path, '/'),
                 target: reference.gvk(),
             };
-            reference.referrers.iter().map(field)
+            reference.referrers.iter().filter(is_there).map(field)
         })
         .collect();
     let mut by_kind: BTreeMap<&str, Vec<&Field<'_>>> = BTreeMap::new();
