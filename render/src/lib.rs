@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod duration;
 pub mod fleet;
 pub mod flux;
+mod inflate;
 pub mod memo;
 pub mod problem;
 pub mod selector;
@@ -29,6 +30,7 @@ pub use cluster::{
     ClusterInput, PinnedTree, RenderedCluster, RootUnit, UnitOutcome, render_cluster,
 };
 pub use fleet::{Fleet, parse_fleet};
+pub use inflate::Charts;
 pub use memo::Memo;
 pub use problem::{Level, Problem};
 pub use tree::{Tree, TreeError};

@@ -2,7 +2,6 @@
 
 mod chart;
 mod folder;
-mod inflate;
 
 use std::path::{Path, PathBuf};
 

@@ -67,6 +67,7 @@ pub(crate) fn overlay(seed: u64) -> Case {
     Case {
         name: format!("generated from seed {seed}"),
         files: maker.files,
+        ..Case::default()
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "a test fails loudly, and says when it is skipped"
 )]
 
+mod charts;
 #[path = "../differential/mod.rs"]
 mod differential;
 mod generate;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use capstan_kustomize::{MemoryTree, Options, build};
+use capstan_kustomize::{ChartRenderer, MemoryTree, Options, build};
 use capstan_playground::toolchest::{Tool, Toolchest};
 use differential::shown;
 
@@ -27,9 +28,12 @@ const SEED: u64 = 20_261_127;
 /// What error messages call the folder of the case.
 const ROOT: &str = "/case";
 
+#[derive(Default)]
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) files: BTreeMap<String, String>,
+    /// Symbolic links and where they lead.
+    links: BTreeMap<String, String>,
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn generated_overlays_give_what_kustomize_gives() {
     compare(&cases);
 }
 
-/// Reads cases: `### NAME`, then `== PATH` before each file.
+/// Reads cases: `### NAME`, then `== PATH` before each file, or `== PATH -> TARGET` for a link.
 fn cases(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let mut path = None;
@@ -72,13 +76,18 @@ fn cases(text: &str) -> Vec<Case> {
         if let Some(name) = line.strip_prefix("### ") {
             cases.push(Case {
                 name: name.trim().to_owned(),
-                files: BTreeMap::new(),
+                ..Case::default()
             });
             path = None;
         } else if let (Some(name), Some(case)) = (line.strip_prefix("== "), cases.last_mut()) {
-            let name = name.trim().to_owned();
-            case.files.insert(name.clone(), String::new());
-            path = Some(name);
+            let name = name.trim();
+            path = None;
+            if let Some((link, target)) = name.split_once(" -> ") {
+                case.links.insert(link.to_owned(), target.to_owned());
+            } else {
+                case.files.insert(name.to_owned(), String::new());
+                path = Some(name.to_owned());
+            }
         } else if let (Some(path), Some(case)) = (&path, cases.last_mut()) {
             case.files.entry(path.clone()).or_default().push_str(line);
         }
@@ -105,9 +114,20 @@ fn kustomize() -> Option<PathBuf> {
 /// Compares all cases and reports all differences at once.
 fn compare(cases: &[Case]) {
     let Some(kustomize) = kustomize() else { return };
+    let theirs = |case: &Case| theirs(&kustomize, &[], case);
+    compare_with(cases, theirs, ours, comparable);
+}
+
+/// The same for any way to build.
+fn compare_with(
+    cases: &[Case],
+    theirs: impl Fn(&Case) -> Result<String, String>,
+    ours: impl Fn(&Case) -> Result<String, String>,
+    comparable: impl Fn(&str) -> String,
+) {
     let mut differences = Vec::new();
     for case in cases {
-        let (theirs, ours) = (theirs(&kustomize, case), ours(case));
+        let (theirs, ours) = (theirs(case), ours(case));
         let same = match (&theirs, &ours) {
             (Ok(theirs), Ok(ours)) => theirs == ours,
             (Err(theirs), Err(ours)) => comparable(theirs) == comparable(ours),
@@ -132,13 +152,18 @@ fn compare(cases: &[Case]) {
 }
 
 fn ours(case: &Case) -> Result<String, String> {
-    let tree = MemoryTree::new(
-        case.files
-            .iter()
-            .map(|(path, text)| (path.clone(), text.as_str())),
-    );
+    ours_with(case, None)
+}
+
+fn ours_with(case: &Case, charts: Option<&dyn ChartRenderer>) -> Result<String, String> {
+    let files = case.files.iter();
+    let mut tree = MemoryTree::new(files.map(|(path, text)| (path.clone(), text.as_str())));
+    for (path, target) in &case.links {
+        tree.link(path.as_str(), target.as_str());
+    }
     let options = Options {
         display_root: ROOT,
+        charts,
         ..Options::default()
     };
     match build(&tree, "", &options) {
@@ -148,7 +173,7 @@ fn ours(case: &Case) -> Result<String, String> {
 }
 
 /// What the real command prints, or its error.
-fn theirs(kustomize: &Path, case: &Case) -> Result<String, String> {
+fn theirs(kustomize: &Path, flags: &[&str], case: &Case) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     // The tool shows paths as they are without links.
     let root = folder.path().canonicalize().unwrap();
@@ -157,8 +182,14 @@ fn theirs(kustomize: &Path, case: &Case) -> Result<String, String> {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
+    for (path, target) in &case.links {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+    }
     let output = Command::new(kustomize)
         .args(["build", "--load-restrictor", "LoadRestrictionsNone"])
+        .args(flags)
         .arg(&root)
         .env_clear()
         .env("HOME", &root)

@@ -1,6 +1,6 @@
 //! `helmCharts`: charts that lie in the tree, rendered by whatever the caller brings.
 
-use capstan_goyaml::Node;
+use capstan_goyaml::{Kind, Node, Style};
 use serde_json::Value;
 
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -146,11 +146,29 @@ pub(crate) fn render(chart: &HelmChart, target: &Target<'_>) -> Result<Vec<Resou
         .render(tree, &request)
         .map_err(|reason| Error::invalid(format!("render chart {}: {reason}", request.path)))?;
     let mut objects = parse::objects(&text, &target.session.schema())
-        .context("could not parse bytes into resource map")?;
+        .context("could not parse rnode slice into resource map")?;
     objects
         .iter_mut()
         .for_each(|object| object.memory.from_helm = true);
     Ok(objects)
+}
+
+/// Takes the quotes off values, which keep nothing here: a value has its type, and one that takes its place may have another.
+fn unquote(node: &mut Node) {
+    if node.kind == Kind::Scalar {
+        node.style = Style::NONE;
+    }
+    // Keys stand before their values.
+    let (first, step) = if node.kind == Kind::Mapping {
+        (1, 2)
+    } else {
+        (0, 1)
+    };
+    node.content
+        .iter_mut()
+        .skip(first)
+        .step_by(step)
+        .for_each(unquote);
 }
 
 /// The values file, with the inline values merged as asked.
@@ -168,7 +186,8 @@ fn values(chart: &HelmChart, chart_path: &str, target: &Target<'_>) -> Result<St
     let Some(inline) = inline else {
         return Ok(target.loader.load(path)?.text().into_owned());
     };
-    let inline = yaml::json_to_node(&Value::Object(inline.clone()));
+    let mut inline = yaml::json_to_node(&Value::Object(inline.clone()));
+    unquote(&mut inline);
     let merged = if chart.values_merge == "replace" {
         inline
     } else {
@@ -178,7 +197,9 @@ fn values(chart: &HelmChart, chart_path: &str, target: &Target<'_>) -> Result<St
                 .at_line(e.line())
                 .in_file(&file.path)
         })?;
-        let file_values = parsed.unwrap_or_else(|| Node::mapping([]));
+        let mut file_values =
+            parsed.ok_or_else(|| Error::invalid("could not parse values file into rnode: EOF"))?;
+        unquote(&mut file_values);
         let (mut dest, mut source) = if chart.values_merge == "merge" {
             (inline, file_values)
         } else {

@@ -101,6 +101,16 @@ pub(crate) fn resolve(tree: &dyn Tree, from: &str, path: &str) -> Result<Resolve
     })
 }
 
+/// Where `path` leads once links inside of the tree are followed: the path of the file or folder there. None where there is nothing, or a link
+/// leads out of the tree or in a circle.
+pub fn follow(tree: &dyn Tree, path: &str) -> Result<Option<(String, Entry)>, TreeError> {
+    Ok(match resolve(tree, "", path)? {
+        Resolved::File(path, hash) => Some((path, Entry::File(hash))),
+        Resolved::Folder(path) => Some((path, Entry::Folder)),
+        Resolved::Missing(_) | Resolved::Outside => None,
+    })
+}
+
 /// The path `path` as seen from the folder `from`, without `.` and `..`; none where it leaves the tree.
 pub(crate) fn join(from: &str, path: &str) -> Option<String> {
     let mut out: Vec<&str> = segments(from).collect();
@@ -275,6 +285,50 @@ mod tests {
         check("", "out", Resolved::Outside);
         check("", "round", Resolved::Outside);
         check("", "", Resolved::Folder(String::new()));
+    }
+
+    #[test]
+    fn chains_of_links_end() {
+        let mut tree = MemoryTree::new([("end", "x")]);
+        for hop in 0..=MAX_LINK_HOPS {
+            let next = if hop == 0 {
+                "end".to_owned()
+            } else {
+                format!("l{}", hop - 1)
+            };
+            tree.link(format!("l{hop}"), next);
+        }
+        let last = |hops: usize| resolve(&tree, "", &format!("l{}", hops - 1)).unwrap();
+        let end = Resolved::File("end".into(), Hash::of(b"x"));
+        assert_eq!(last(MAX_LINK_HOPS), end);
+        assert_eq!(last(MAX_LINK_HOPS + 1), Resolved::Outside);
+    }
+
+    #[test]
+    fn links_are_taken_from_the_folder_that_they_lie_in() {
+        let mut tree = MemoryTree::new([("a/b/f", "f"), ("c/f", "c")]);
+        tree.link("c/down", "../a/b");
+        tree.link("a/b/side", "../../c/f");
+        tree.link("whole", ".");
+        tree.link("c/out", "../../c/f");
+        tree.link("c/same", "/c/f");
+        let found = |path: &str| resolve(&tree, "", path).unwrap();
+        let file = |path: &str, text: &str| Resolved::File(path.into(), Hash::of(text.as_bytes()));
+        assert_eq!(found("c/down/f"), file("a/b/f", "f"));
+        assert_eq!(found("c/down/side"), file("c/f", "c"));
+        assert_eq!(found("whole/whole/a/b/f"), file("a/b/f", "f"));
+        assert_eq!(found("whole"), Resolved::Folder(String::new()));
+        assert_eq!(found("c/down/nope"), Resolved::Missing("a/b/nope".into()));
+        assert_eq!(
+            found("c/out"),
+            Resolved::Outside,
+            "above the root, though it comes back"
+        );
+        assert_eq!(
+            found("c/same"),
+            Resolved::Outside,
+            "the root is not the disk's"
+        );
     }
 
     #[test]

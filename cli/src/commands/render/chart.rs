@@ -1,7 +1,6 @@
 //! Charts.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::Read,
     path::Path,
@@ -241,35 +240,4 @@ fn secret_of(file: &Path) -> anyhow::Result<Secret> {
         );
     }
     Ok(Secret::of(&content))
-}
-
-/// Options for a chart of a kustomization, with nothing set yet.
-pub(super) fn defaults() -> anyhow::Result<TemplateOptions> {
-    Ok(TemplateOptions::new(
-        HelmVersion::V4,
-        now(),
-        fresh_secret()?,
-    ))
-}
-
-/// The files of a chart that lies in a tree.
-pub(super) fn files_of(tree: &dyn capstan_kustomize::Tree, folder: &str) -> Result<Files, String> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![(folder.to_owned(), String::new())];
-    while let Some((folder, prefix)) = folders.pop() {
-        for name in tree.list(&folder).map_err(|it| it.to_string())? {
-            let (full, path) = (format!("{folder}/{name}"), format!("{prefix}{name}"));
-            match tree.entry(&full).map_err(|it| it.to_string())? {
-                Some(capstan_kustomize::Entry::Folder) => folders.push((full, format!("{path}/"))),
-                Some(capstan_kustomize::Entry::File(_)) => {
-                    files.insert(path, tree.read(&full).map_err(|it| it.to_string())?);
-                }
-                _ => {}
-            }
-            if files.len() > MAX_FILES {
-                return Err(format!("more than {MAX_FILES} files in the chart"));
-            }
-        }
-    }
-    Ok(files)
 }

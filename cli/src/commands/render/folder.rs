@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use capstan_kustomize::{Build, KUSTOMIZATION_FILES, Options, build, flux};
+use capstan_render::Charts;
 
-use super::inflate::Charts;
+use super::chart::{fresh_secret, now, tell_lookups};
 use crate::disk::DiskTree;
 
 /// What the folder `path`, which lies below `root`, gives; or where each object came from.
@@ -16,9 +17,10 @@ pub(super) fn render(path: &Path, root: &Path, tree: bool) -> anyhow::Result<Str
         .context("the path is not below the root")?;
     let inside = inside.to_str().context("the path is not text")?;
     let display_root = root.to_string_lossy();
+    let charts = Charts::new(now(), fresh_secret()?);
     let options = Options {
         display_root: display_root.trim_end_matches('/'),
-        charts: Some(&Charts),
+        charts: Some(&charts),
         ..Options::default()
     };
     let built = if KUSTOMIZATION_FILES.iter().any(|it| path.join(it).is_file()) {
@@ -27,14 +29,18 @@ pub(super) fn render(path: &Path, root: &Path, tree: bool) -> anyhow::Result<Str
         flux::build(&disk, inside, &flux::FluxSpec::default(), &options)
     };
     let built = built.map_err(|error| anyhow!("{error}"))?;
+    tell_lookups(&charts.take_lookups());
     for warning in &built.warnings {
         crate::output::tell(warning);
     }
-    Ok(if tree {
+    let text = if tree {
         origins(&built)
     } else {
         built.to_yaml()
-    })
+    };
+    // The process is about to end: taking a large result apart would be waited for.
+    std::mem::forget(built);
+    Ok(text)
 }
 
 /// A line for each object, and one below it for each layer that changed it.
