@@ -132,3 +132,6 @@ fn root(path: &Path, given: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
     Ok(root)
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,13 +26,18 @@ impl Upstream {
 
     /// Commits `files` over `parent`, and points `main` there.
     fn commit(&self, parent: Option<Oid>, files: &[(&str, &str)]) -> Oid {
+        self.commit_as(git2::FileMode::Blob, parent, files)
+    }
+
+    /// The same for files of another mode: of links, the content is where they lead.
+    fn commit_as(&self, mode: git2::FileMode, parent: Option<Oid>, files: &[(&str, &str)]) -> Oid {
         let parent = parent.map(|it| self.repository.find_commit(it).unwrap());
         let empty = self.repository.treebuilder(None).unwrap().write().unwrap();
         let base = parent.as_ref().map_or(empty, |it| it.tree_id());
         let mut update = TreeUpdateBuilder::new();
         for (path, content) in files {
             let blob = self.repository.blob(content.as_bytes()).unwrap();
-            update.upsert(*path, blob, git2::FileMode::Blob);
+            update.upsert(*path, blob, mode);
         }
         let base = self.repository.find_tree(base).unwrap();
         let tree = update.create_updated(&self.repository, &base).unwrap();
@@ -152,6 +157,88 @@ fn files_are_read_at_the_revision_that_was_fetched() {
         tree.entry("c.yaml").unwrap(),
         Some(Entry::File(_))
     ));
+}
+
+#[test]
+fn links_of_a_repository_are_followed_inside_it_only() {
+    let here = Here::new();
+    let cm = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\n";
+    let files = [
+        ("shared/cm.yaml", cm),
+        ("shared/kustomization.yaml", "resources: [cm.yaml]\n"),
+        ("folder/kustomization.yaml", "resources: [it]\n"),
+        ("file/kustomization.yaml", "resources: [it]\n"),
+    ];
+    let first = here.upstream.commit(None, &files);
+    let rendered = |link: &str, target: &str| {
+        let mode = git2::FileMode::Link;
+        here.upstream
+            .commit_as(mode, Some(first), &[(link, target)]);
+        let revision = here.fetch(&main()).unwrap();
+        let (tree_id, tree) = here.mirror(&main()).tree(&revision).unwrap();
+        let found = tree.entry(link).unwrap();
+        assert_eq!(found, Some(Entry::Link(target.to_owned())));
+        render(&revision, tree_id, tree, link.split_once('/').unwrap().0)
+    };
+    for (link, target) in [
+        ("file/it", "../shared/cm.yaml"),
+        ("folder/it", "../shared"),
+        ("folder/it", "./../shared/../shared/"),
+    ] {
+        assert_eq!(
+            rendered(link, target).unwrap(),
+            ["shared/cm.yaml"],
+            "{target}"
+        );
+    }
+    for (link, target) in [
+        ("file/it", "/etc/hostname"),
+        ("file/it", "../../hostname"),
+        ("file/it", "it"),
+        ("folder/it", "/etc"),
+        ("folder/it", "../.."),
+        ("folder/it", "../../shared"),
+    ] {
+        let problem = rendered(link, target).unwrap_err();
+        assert!(
+            problem.contains("outside of the tree"),
+            "{target}: {problem}"
+        );
+    }
+}
+
+/// Renders the folder `path`: the files that the objects came from.
+fn render(
+    revision: &Revision,
+    tree_id: String,
+    tree: Arc<GitTree>,
+    path: &str,
+) -> Result<Vec<String>, String> {
+    let spec = serde_json::json!({"spec": {
+        "interval": "10m", "prune": true, "path": path,
+        "sourceRef": {"kind": "GitRepository", "name": "fleet"},
+    }});
+    let input = capstan_render::unit::UnitInput {
+        key: &"dev/Kustomization/flux-system/apps".parse().unwrap(),
+        origin: &capstan_core::Origin::Placement {
+            name: "platform".into(),
+        },
+        spec: &capstan_render::flux::Kustomization::parse(&spec).unwrap(),
+        source: &"GitRepository/flux-system/fleet".parse().unwrap(),
+        pinned: &capstan_render::PinnedTree {
+            revision: revision.clone(),
+            tree_id,
+            tree,
+        },
+        digest_key: &[7; 32],
+    };
+    let rendered = capstan_render::unit::render_unit(&input, &capstan_render::Memo::default());
+    let rendered = rendered.map_err(|it| it[0].to_string())?;
+    Ok(rendered
+        .entries
+        .iter()
+        .map(|it| it.entry.path.clone())
+        .collect())
 }
 
 #[test]
