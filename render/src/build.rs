@@ -6,9 +6,10 @@ use capstan_kustomize::{Options, Tree, flux::FluxSpec};
 use serde_json::Value;
 
 use crate::{
+    base::Part,
     flux::Kustomization,
     problem::Problem,
-    substitute::{Variables, complete, is_excepted, parse},
+    substitute::{Variables, complete, parse},
 };
 
 /// One object as it came from a build.
@@ -28,7 +29,7 @@ pub(crate) fn build(
     tree: &dyn Tree,
     spec: &Kustomization,
     cache: &capstan_kustomize::Cache,
-) -> Result<Vec<Built>, Vec<Problem>> {
+) -> Result<Arc<capstan_kustomize::Build>, Vec<Problem>> {
     let path = spec.path.trim_start_matches("./").trim_matches('/');
     let options = Options {
         cache: Some(cache),
@@ -36,46 +37,22 @@ pub(crate) fn build(
     };
     let fields = serde_json::to_value(spec).map_err(|it| vec![Problem::error(it.to_string())])?;
     let flux = FluxSpec::from_json(&fields).map_err(|it| vec![from_kustomize(&it)])?;
-    let build = capstan_kustomize::flux::build(tree, path, &flux, &options)
-        .map_err(|it| vec![from_kustomize(&it)])?;
-    let substitution = Substitution::new(spec).map_err(|it| vec![it])?;
-    let (mut built, mut problems) = (Vec::new(), Vec::new());
-    for object in &build.objects {
-        match one(object, substitution.as_ref()) {
-            Ok(one) => built.push(one),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() {
-        Ok(built)
-    } else {
-        Err(problems)
-    }
+    capstan_kustomize::flux::build(tree, path, &flux, &options)
+        .map_err(|it| vec![from_kustomize(&it)])
 }
 
-fn one(
-    object: &capstan_kustomize::Built,
-    substitution: Option<&Substitution>,
-) -> Result<Built, Problem> {
-    let file = object.origin.file.clone();
-    let line = Some(object.origin.line).filter(|it| *it > 0);
-    let at = |message: String| {
-        let problem =
-            Problem::error(message).about(format!("{}/{}", object.id.gvk.kind, object.id.name));
-        problem.in_file(&file, line)
-    };
-    let value = parse(&object.yaml).map_err(|it| at(it.to_string()))?;
-    let (value, text) = match substitution {
-        Some(it) if object.yaml.contains('$') && !is_excepted(&value) => {
-            it.apply(value, &object.yaml).map_err(at)?
-        }
-        _ => (value, None),
+/// One object with its variables replaced.
+pub(crate) fn one(part: &Part, substitution: Option<&Substitution>) -> Result<Built, Problem> {
+    let at = |message: String| part.problem(message);
+    let (value, text) = match substitution.filter(|_| part.varies) {
+        Some(it) => it.apply(&part.yaml).map_err(at)?,
+        None => (parse(&part.yaml).map_err(|it| at(it.to_string()))?, None),
     };
     Ok(Built {
         value,
         text,
-        file,
-        line,
+        file: part.file().to_owned(),
+        line: part.line(),
     })
 }
 
@@ -88,7 +65,7 @@ fn from_kustomize(error: &capstan_kustomize::Error) -> Problem {
 }
 
 /// What is done about variables.
-struct Substitution {
+pub(crate) struct Substitution {
     /// Those whose values Git gives.
     variables: Variables,
     /// There may be more, which the cluster alone knows.
@@ -97,7 +74,7 @@ struct Substitution {
 
 impl Substitution {
     /// Nothing where no variable is ever replaced.
-    fn new(spec: &Kustomization) -> Result<Option<Self>, Problem> {
+    pub(crate) fn new(spec: &Kustomization) -> Result<Option<Self>, Problem> {
         let Some(post_build) = &spec.post_build else {
             return Ok(None);
         };
@@ -112,10 +89,11 @@ impl Substitution {
     }
 
     /// The object completed, or as it is with the text that is left for the agent.
-    fn apply(&self, value: Value, text: &Arc<str>) -> Result<(Value, Option<Arc<str>>), String> {
+    fn apply(&self, text: &Arc<str>) -> Result<(Value, Option<Arc<str>>), String> {
         let known =
             || Ok::<_, String>(self.variables.is_active() && self.variables.know_all_of(text)?);
         if self.more && !known()? {
+            let value = parse(text).map_err(|it| it.to_string())?;
             return Ok((value, Some(text.clone())));
         }
         Ok((complete(text, &self.variables)?.value, None))

@@ -8,6 +8,7 @@
 //! Bad input is data: a result holds what could be rendered *and* the [`Problem`]s, each with file and line.
 
 mod artifact;
+mod base;
 mod build;
 pub mod capstan;
 pub mod cluster;

@@ -12,7 +12,7 @@ use capstan_goyaml::{DecodeOptions, Dialect, JsonBuilder};
 use serde_json::Value;
 
 /// Label or annotation that keeps variables of an object from being replaced.
-const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
+pub(crate) const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 
 /// Variables with their values.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -1,17 +1,18 @@
 //! Renders one unit: builds the folder that its spec names, and makes entries of the objects.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use capstan_core::{
-    Digest, Entry, MediaType, Object, ObjectError, ObjectKey, Origin, Revision, Role, SourceKey,
-    UnitKey, UnitSpec,
+    Digest, Entry, MediaType, Object, ObjectError, Origin, Revision, Role, SourceKey, UnitKey,
+    UnitSpec,
     desired::{MAX_ENTRIES, ObjectRef},
     object::MAX_OBJECT_BYTES,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    build::{self, Built},
+    base::Base,
+    build::{self, Built, Substitution},
     cluster::PinnedTree,
     fleet::DEFAULT_NAMESPACE,
     flux::{HELM_GROUP, KUSTOMIZE_GROUP, Kustomization},
@@ -107,13 +108,15 @@ pub fn render_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<RenderedUnit, V
     let unit_spec = spec
         .unit_spec(&input.key.namespace)
         .map_err(|it| vec![Problem::error(it)])?;
-    let memo_key = memo_key(spec, &input.pinned.tree_id);
-    let build = match memo.get(&memo_key) {
+    let base_key = base_key(spec, &input.pinned.tree_id);
+    let memo_key = with_variables(&base_key, spec);
+    let build = match memo.builds.get(&memo_key) {
         Some(build) => build,
         None => {
-            let built = Arc::new(build_unit(input, memo)?);
+            let base = base(input, memo, base_key)?;
+            let built = Arc::new(build_unit(input, &base)?);
             if built.entries.iter().all(|it| !it.entry.sensitive) {
-                memo.put(memo_key, built.clone());
+                memo.builds.put(memo_key, built.clone(), 1);
             }
             built
         }
@@ -167,8 +170,9 @@ fn waited_for(
     objects.filter(is_unit).map(reference).collect()
 }
 
-/// The fields that act on the build, and nothing else, so that units that differ in an interval share it.
-fn memo_key(spec: &Kustomization, tree_id: &str) -> Digest {
+/// The fields that act on the build before variables are replaced, and nothing else, so that units that differ in an
+/// interval share it.
+fn base_key(spec: &Kustomization, tree_id: &str) -> Digest {
     let fields = json!([
         spec.path,
         spec.target_namespace,
@@ -180,22 +184,57 @@ fn memo_key(spec: &Kustomization, tree_id: &str) -> Digest {
         spec.components,
         spec.ignore_missing_components,
         spec.build_metadata,
-        spec.post_build,
     ]);
     Digest::of_parts([tree_id.as_bytes(), fields.to_string().as_bytes()])
 }
 
-fn build_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<Build, Vec<Problem>> {
+fn with_variables(base_key: &Digest, spec: &Kustomization) -> Digest {
+    let fields = json!(spec.post_build).to_string();
+    Digest::of_parts([base_key.to_string().as_bytes(), fields.as_bytes()])
+}
+
+fn base(input: &UnitInput<'_>, memo: &Memo, key: Digest) -> Result<Arc<Base>, Vec<Problem>> {
+    if let Some(base) = memo.bases.get(&key) {
+        return Ok(base);
+    }
+    let tree = input.pinned.tree.as_ref();
+    let built = build::build(tree, input.spec, &memo.kustomize)?;
+    let base = Arc::new(Base::new(&built));
+    if Base::is_public(&built) {
+        memo.bases.put(key, base.clone(), base.bytes);
+    }
+    Ok(base)
+}
+
+fn build_unit(input: &UnitInput<'_>, base: &Base) -> Result<Build, Vec<Problem>> {
+    let substitution = Substitution::new(input.spec).map_err(|it| vec![it])?;
     let mut entries = Vec::new();
     let mut flux = Vec::new();
     let mut problems = Vec::new();
-    let mut seen = BTreeSet::new();
-    for built in build::build(input.pinned.tree.as_ref(), input.spec, &memo.kustomize)? {
-        match take(input, built, &mut seen) {
-            Ok(Taken::Entry(entry)) => entries.push(entry),
+    for (number, part) in base.parts.iter().enumerate() {
+        let taken = match part.entry() {
+            Some(known) => Ok(Taken::Entry(known.clone())),
+            None => build::one(part, substitution.as_ref()).and_then(|it| take(input, it)),
+        };
+        match taken {
+            Ok(Taken::Entry(entry)) => {
+                part.keep(&entry);
+                entries.push((entry, number));
+            }
             Ok(Taken::Flux(object)) => flux.push(object),
             Ok(Taken::Nothing) => {}
             Err(problem) => problems.push(problem),
+        }
+    }
+    entries.sort_by(|(a, at), (b, bt)| (&a.entry.key, at).cmp(&(&b.entry.key, bt)));
+    for pair in entries.windows(2) {
+        let [(before, _), (entry, number)] = pair else {
+            continue;
+        };
+        if before.entry.key == entry.entry.key {
+            let problem = Problem::error("is there twice").about(&entry.entry.key);
+            let part = &base.parts[*number];
+            problems.push(at(part.file(), part.line(), problem));
         }
     }
     if entries.len() > MAX_ENTRIES {
@@ -207,7 +246,7 @@ fn build_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<Build, Vec<Problem>>
     if !problems.is_empty() {
         return Err(problems);
     }
-    entries.sort_by(|a: &RenderedEntry, b| a.entry.key.cmp(&b.entry.key));
+    let entries = entries.into_iter().map(|(entry, _)| entry).collect();
     Ok(Build {
         entries: Arc::new(entries),
         flux: Arc::new(flux),
@@ -220,24 +259,22 @@ enum Taken {
     Nothing,
 }
 
-fn take(
-    input: &UnitInput<'_>,
-    built: Built,
-    seen: &mut BTreeSet<ObjectKey>,
-) -> Result<Taken, Problem> {
+fn at(file: &str, line: Option<u32>, problem: Problem) -> Problem {
+    if file.is_empty() {
+        problem
+    } else {
+        problem.in_file(file, line)
+    }
+}
+
+fn take(input: &UnitInput<'_>, built: Built) -> Result<Taken, Problem> {
     let Built {
         value,
         text,
         file,
         line,
     } = built;
-    let at = |problem: Problem| {
-        if file.is_empty() {
-            problem
-        } else {
-            problem.in_file(&file, line)
-        }
-    };
+    let at = |problem: Problem| at(&file, line, problem);
     if value.get("sops").is_some_and(Value::is_object) {
         let name = value
             .pointer("/metadata/name")
@@ -265,9 +302,6 @@ fn take(
     }
     if is_flux_component(&object) {
         return Ok(Taken::Nothing);
-    }
-    if !seen.insert(key.clone()) {
-        return Err(at(Problem::error("is there twice").about(&key)));
     }
     let (media_type, bytes) = match text {
         Some(text) => (MediaType::Text, bounded(text.as_bytes().to_vec())),

@@ -422,3 +422,67 @@ fn a_source_of_variables_that_is_none_refuses_the_unit() {
         assert!(problem.contains(said), "{problem}");
     }
 }
+
+/// Units that differ in their variables alone share what no variable changes, and give what each would give by itself.
+#[test]
+fn what_no_variable_changes_is_made_once() {
+    let app = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n---\n\
+               apiVersion: v1\nkind: ConfigMap\nmetadata: {name: varies}\ndata: {site: \"${site:=none}\"}\n---\n\
+               apiVersion: v1\nkind: ConfigMap\nmetadata: {name: excepted, annotations: {kustomize.toolkit.fluxcd.io/substitute: disabled}}\n\
+               data: {site: \"${site}\"}\n";
+    let with = |site: &str| format!("  postBuild: {{substitute: {{site: {site}}}}}\n");
+    let (one, two) = (with("a"), with("b"));
+    let units = [("one", &*one), ("two", &*two), ("none", "")].map(|(name, more)| {
+        (
+            format!("clusters/dev/{name}.yaml"),
+            kustomization(name, "./app", more),
+        )
+    });
+    let mut files: Vec<(&str, &str)> = units.iter().map(|(p, t)| (&**p, &**t)).collect();
+    files.push(("app/app.yaml", app));
+    let together = render(&files);
+    let entries = |rendered: &RenderedCluster, name: &str| match outcome(rendered, name) {
+        UnitOutcome::Rendered(unit) => unit.entries.clone(),
+        UnitOutcome::Failed { problems, .. } => panic!("{name}: {problems:?}"),
+    };
+    for (at, (name, site)) in [("one", "a"), ("two", "b"), ("none", "${site:=none}")]
+        .iter()
+        .enumerate()
+    {
+        let alone = render(&[files[at], files[3]]);
+        let digests = |it: &RenderedCluster| -> Vec<_> {
+            entries(it, name)
+                .iter()
+                .map(|it| it.entry.clone())
+                .collect()
+        };
+        assert_eq!(digests(&together), digests(&alone), "{name}");
+        assert!(
+            text_of(&together, name, "ConfigMap/varies")
+                .1
+                .contains(&format!("\"{site}\"")),
+            "{name}"
+        );
+        assert!(
+            text_of(&together, name, "ConfigMap/excepted")
+                .1
+                .contains("${site}"),
+            "{name}"
+        );
+    }
+    let bytes = |unit: &str, object: &str| {
+        let entries = entries(&together, unit);
+        let found = entries.iter().find(|it| it.entry.key.name == object);
+        found.unwrap().bytes.clone()
+    };
+    for same in ["plain", "excepted"] {
+        assert!(
+            Arc::ptr_eq(&bytes("one", same), &bytes("two", same)),
+            "{same}"
+        );
+    }
+    assert!(!Arc::ptr_eq(
+        &bytes("one", "varies"),
+        &bytes("two", "varies")
+    ));
+}
