@@ -12,7 +12,7 @@ use crate::kustomization::{GeneratorArgs, GeneratorOptions};
 use crate::loader::Loader;
 use crate::node::{self, NodeExt};
 use crate::patch::go_quoted;
-use crate::resource::{Behavior, Resource};
+use crate::resource::{Behavior, Note, Resource};
 use crate::schema::Schema;
 
 /// Characters in a line of encoded data, as yaml.v3 breaks it.
@@ -86,6 +86,7 @@ pub(crate) fn object(
         .options
         .as_ref()
         .is_some_and(|o| o.disable_name_suffix_hash);
+    resource.note(Note::Generated);
     Ok(resource)
 }
 

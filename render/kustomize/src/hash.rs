@@ -6,21 +6,22 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::gojson;
+use crate::gonode;
 use crate::node;
+use crate::resource::Resource;
 use crate::yaml;
 
 /// Characters of the suffix.
 const LENGTH: usize = 10;
 
 /// The suffix for an object as it is now.
-pub(crate) fn suffix(object: &Node) -> Result<String> {
+pub(crate) fn suffix(resource: &Resource) -> Result<String> {
+    let object = resource.node();
     let kind = node::top_text(object, "kind");
     let encoded = match kind {
         "ConfigMap" => encoded(object, kind, &["data"], "binaryData")?,
         "Secret" => encoded(object, kind, &["type", "data"], "stringData")?,
-        _ => gojson::to_string(
-            &yaml::object_to_json(object).map_err(|e| Error::invalid(e.to_string()))?,
-        ),
+        _ => gonode::encoded(resource),
     };
     let digest = hex::encode(Sha256::digest(encoded.as_bytes()));
     Ok(digest[..LENGTH].chars().map(without_vowels).collect())
@@ -63,14 +64,14 @@ fn value_of(field: Option<&Node>) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Schema;
 
     #[test]
     fn suffixes_as_kustomize_has_them() {
         let check = |object: &str, expected: &str| {
-            assert_eq!(
-                suffix(&yaml::parse_one(object).unwrap().unwrap()).unwrap(),
-                expected
-            )
+            let node = yaml::parse_one(object).unwrap().unwrap();
+            let resource = Resource::new(node, &Schema::builtin());
+            assert_eq!(suffix(&resource).unwrap(), expected)
         };
         check(
             "kind: ConfigMap\nmetadata: {name: cm}\ndata: {a: '1', b: '2'}\n",

@@ -36,6 +36,7 @@ mod fieldspec;
 pub mod flux;
 mod generate;
 mod gojson;
+mod gonode;
 mod hash;
 mod id;
 mod kustomization;

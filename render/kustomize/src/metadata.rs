@@ -4,7 +4,7 @@ use capstan_goyaml::Node;
 
 use crate::error::{Error, Result};
 use crate::node;
-use crate::resource::Resource;
+use crate::resource::{Note, Resource};
 use crate::schema::Schema;
 use crate::yaml;
 
@@ -110,7 +110,7 @@ pub(crate) fn annotate(
     text: String,
     schema: &Schema,
 ) -> Result<()> {
-    resource.edit(schema, |object| {
+    let annotated = resource.edit(schema, |object| {
         let metadata = node::mapping_at(object, &["metadata"])?;
         if metadata
             .get("annotations")
@@ -124,7 +124,9 @@ pub(crate) fn annotate(
             Node::string(text),
         );
         Ok(())
-    })
+    });
+    resource.note(Note::Rewritten);
+    annotated
 }
 
 fn join(base: &str, path: &str) -> String {

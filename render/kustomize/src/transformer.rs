@@ -82,7 +82,7 @@ impl Change {
 /// Adds the hash of their content to the names of generated objects.
 pub(crate) fn add_hashes(list: &mut ResourceList, schema: &Schema) -> Result<()> {
     for resource in list.items_mut().iter_mut().filter(|r| r.memory.needs_hash) {
-        let suffix = hash::suffix(resource.node()).map_err(|e| e.about(resource.id()))?;
+        let suffix = hash::suffix(resource).map_err(|e| e.about(resource.id()))?;
         resource.remember_id(schema)?;
         let name = format!("{}-{suffix}", resource.id().name);
         resource.edit(schema, |node| set_name(node, &name))?;

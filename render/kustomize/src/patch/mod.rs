@@ -11,7 +11,7 @@ use crate::kustomization::{Patch, PatchOptions};
 use crate::loader::Loader;
 use crate::node;
 use crate::resource::list::ResourceList;
-use crate::resource::{Memory, Resource, parse, set_meta_map, set_name, set_namespace};
+use crate::resource::{Memory, Note, Resource, parse, set_meta_map, set_name, set_namespace};
 use crate::schema::Schema;
 use crate::select::Matcher;
 use crate::yaml;
@@ -160,6 +160,7 @@ pub(crate) fn apply_operations(
         *node = patched;
         node.line = line;
     });
+    resource.note(Note::Rewritten);
     Ok(())
 }
 
@@ -204,6 +205,8 @@ fn adapt(patch: &mut Node, api_version: &str) -> Result<()> {
     set_name(patch, &name)?;
     set_namespace(patch, &namespace)?;
     node::set_text(patch, "apiVersion", api_version);
+    let kind = node::top_text(patch, "kind").to_owned();
+    node::set_text(patch, "kind", &kind);
     Ok(())
 }
 
@@ -220,6 +223,12 @@ pub(crate) fn merge_into(resource: &mut Resource, patch: &Resource, schema: &Sch
     }
     if replaces_annotations(patch.node()) {
         resource.memory = Memory::default();
+    }
+    if allowed.allow_kind_change {
+        resource.note(Note::AllowKindChange);
+    }
+    if allowed.allow_name_change {
+        resource.note(Note::AllowNameChange);
     }
     let mut own = patch.node().clone();
     let merged = resource

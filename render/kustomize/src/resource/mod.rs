@@ -76,6 +76,23 @@ pub(crate) struct Memory {
     pub(crate) from_helm: bool,
     pub(crate) allow_name_change: bool,
     pub(crate) allow_kind_change: bool,
+    /// What was noted, in the order in which it first was, and how many annotations there were by then.
+    pub(crate) notes: Vec<(Note, usize)>,
+    /// How many fields of the metadata stand before the annotations.
+    pub(crate) annotations_at: usize,
+}
+
+/// Something that kustomize notes in annotations. Their order counts where an object is hashed whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Note {
+    Generated,
+    /// All annotations were written anew, in order.
+    Rewritten,
+    Previous,
+    Prefixes,
+    Suffixes,
+    AllowNameChange,
+    AllowKindChange,
 }
 
 impl Memory {
@@ -180,6 +197,24 @@ impl Resource {
         result
     }
 
+    /// Notes that something is noted from here on. It matters for what is generated alone.
+    pub(crate) fn note(&mut self, note: Note) {
+        if !self.memory.generated {
+            return;
+        }
+        if matches!(note, Note::Generated | Note::Rewritten) {
+            // What is written anew comes after all that there is, and only the last time counts.
+            self.memory.notes.retain(|(known, _)| *known != note);
+            let metadata = self.node().get("metadata");
+            let fields = metadata.into_iter().flat_map(Node::entries);
+            self.memory.annotations_at = fields.filter(|it| it.0.value != "annotations").count();
+        }
+        if self.memory.notes.iter().all(|(known, _)| *known != note) {
+            let before = self.annotations().count();
+            self.memory.notes.push((note, before));
+        }
+    }
+
     pub(crate) fn delete(&mut self) {
         self.deleted = true;
     }
@@ -202,6 +237,7 @@ impl Resource {
             namespace,
             kind: self.id.gvk.kind.clone(),
         });
+        self.note(Note::Previous);
         let is_plain = |value: &Node| {
             value.kind == Kind::Scalar && value.tag == Tag::Str && !value.style.has(Style::FOLDED)
         };

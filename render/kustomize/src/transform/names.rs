@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::fieldspec::FieldSpec;
 use crate::id::Gvk;
 use crate::node::{self, Create};
+use crate::resource::Note;
 use crate::resource::list::ResourceList;
 use crate::schema::Schema;
 use crate::transform::set_fields;
@@ -32,12 +33,13 @@ pub(crate) fn affix(
         }
         for spec in specs.iter().filter(|spec| id.gvk.is_selected(&spec.gvk())) {
             if spec.path == "metadata/name" && !text.is_empty() {
-                let affixes = if kind == Affix::Prefix {
-                    &mut resource.memory.prefixes
+                let (affixes, note) = if kind == Affix::Prefix {
+                    (&mut resource.memory.prefixes, Note::Prefixes)
                 } else {
-                    &mut resource.memory.suffixes
+                    (&mut resource.memory.suffixes, Note::Suffixes)
                 };
                 affixes.push(text.to_owned());
+                resource.note(note);
                 resource.remember_id(schema)?;
             }
             let mut set = |field: &mut Node| {
