@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     digest::Digest,
@@ -230,19 +230,38 @@ impl Object {
 
 /// JSON with the keys of every map in byte order and no white space, whatever order `value` has them in.
 pub fn canonical_json(value: &Value) -> Vec<u8> {
-    fn sorted(value: &Value) -> Value {
+    fn scalar(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
+        serde_json::to_writer(out, value).expect("texts and numbers can be written to memory");
+    }
+    fn write(value: &Value, out: &mut Vec<u8>) {
+        let comma = |at: usize, out: &mut Vec<u8>| out.extend((at > 0).then_some(b','));
         match value {
             Value::Object(map) => {
-                let mut keys: Vec<_> = map.iter().collect();
-                keys.sort_by(|a, b| a.0.cmp(b.0));
-                let pairs = keys.into_iter().map(|(key, it)| (key.clone(), sorted(it)));
-                Value::Object(pairs.collect::<Map<_, _>>())
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_by(|a, b| a.0.cmp(b.0));
+                out.push(b'{');
+                for (at, (key, value)) in entries.into_iter().enumerate() {
+                    comma(at, out);
+                    scalar(key, out);
+                    out.push(b':');
+                    write(value, out);
+                }
+                out.push(b'}');
             }
-            Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-            other => other.clone(),
+            Value::Array(items) => {
+                out.push(b'[');
+                for (at, item) in items.iter().enumerate() {
+                    comma(at, out);
+                    write(item, out);
+                }
+                out.push(b']');
+            }
+            other => scalar(other, out),
         }
     }
-    sorted(value).to_string().into_bytes()
+    let mut out = Vec::new();
+    write(value, &mut out);
+    out
 }
 
 fn text<'a>(value: Option<&'a Value>, field: &'static str) -> Result<&'a str, ObjectError> {
@@ -277,6 +296,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn canonical_json_is_json_in_order() {
+        let text = r#"{"z":{"b":[],"a":{}},"a":[1,-2,1.5,1e300,18446744073709551615,true,null,"\u0000\"\\/<>é😀\n"],"é":{"y":[{"d":1,"c":2}],"":0},"Z":""}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let canonical = String::from_utf8(canonical_json(&value)).unwrap();
+        assert_eq!(
+            canonical,
+            r#"{"Z":"","a":[1,-2,1.5,1e+300,18446744073709551615,true,null,"\u0000\"\\/<>é😀\n"],"z":{"a":{},"b":[]},"é":{"":0,"y":[{"c":2,"d":1}]}}"#
+        );
+        assert_eq!(serde_json::from_str::<Value>(&canonical).unwrap(), value);
+    }
 
     #[test]
     fn identity_is_read_from_the_object() {
