@@ -78,7 +78,9 @@ impl PatchTransformer {
                 .at_line(error.line()));
             }
             (Ok(objects), _) if objects.is_empty() => PatchKind::Nothing,
-            (Ok(objects), _) => PatchKind::Strategic(with_options(objects, patch.options.as_ref())),
+            (Ok(objects), _) => {
+                PatchKind::Strategic(with_options(objects, patch.options.as_ref(), schema)?)
+            }
             (Err(_), Ok(operations)) => PatchKind::Json(operations),
         };
         let target = patch.target.as_ref().map(Matcher::new).transpose()?;
@@ -164,12 +166,27 @@ pub(crate) fn apply_operations(
     Ok(())
 }
 
-fn with_options(mut patches: Vec<Resource>, options: Option<&PatchOptions>) -> Vec<Resource> {
+/// Notes what a patch may change. kustomize does so in its annotations, all of which it writes anew as texts.
+fn with_options(
+    mut patches: Vec<Resource>,
+    options: Option<&PatchOptions>,
+    schema: &Schema,
+) -> Result<Vec<Resource>> {
+    let Some(options) = options.filter(|o| o.allow_name_change || o.allow_kind_change) else {
+        return Ok(patches);
+    };
     for patch in &mut patches {
-        patch.memory.allow_name_change = options.is_some_and(|o| o.allow_name_change);
-        patch.memory.allow_kind_change = options.is_some_and(|o| o.allow_kind_change);
+        patch.memory.allow_name_change = options.allow_name_change;
+        patch.memory.allow_kind_change = options.allow_kind_change;
+        let texts: std::collections::BTreeMap<String, String> = patch
+            .annotations()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        if !texts.is_empty() {
+            patch.edit(schema, |node| set_meta_map(node, "annotations", texts))?;
+        }
     }
-    patches
+    Ok(patches)
 }
 
 /// Merges a patch into objects that were selected: it takes on their type.
