@@ -12,10 +12,11 @@ use capstan_kustomize::{Entry, Hash, Tree, TreeError};
 /// A file larger than this is no configuration; charts carry archives, so it is not small.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// Files below a folder. Nothing above it is read: a link that leads out is no file. What was read once stays as it was.
+/// Files below a folder. Nothing above it is read: a link that leads out is no file. What was looked at once stays as it was.
 pub(crate) struct DiskTree {
     root: PathBuf,
     read: Mutex<BTreeMap<String, Arc<[u8]>>>,
+    entries: Mutex<BTreeMap<String, Option<Entry>>>,
 }
 
 impl DiskTree {
@@ -24,6 +25,7 @@ impl DiskTree {
         Self {
             root: root.to_owned(),
             read: Mutex::default(),
+            entries: Mutex::default(),
         }
     }
 
@@ -53,10 +55,9 @@ impl DiskTree {
         let up = "../".repeat(path.matches('/').count());
         Ok(format!("{up}{}", inside.to_string_lossy()))
     }
-}
 
-impl Tree for DiskTree {
-    fn entry(&self, path: &str) -> Result<Option<Entry>, TreeError> {
+    /// What is at a path now.
+    fn look(&self, path: &str) -> Result<Option<Entry>, TreeError> {
         let failed = |error: io::Error| wrong(path, &error);
         let kind = match fs::symlink_metadata(self.root.join(path)) {
             Ok(metadata) => metadata.file_type(),
@@ -72,6 +73,18 @@ impl Tree for DiskTree {
         } else {
             return Ok(None);
         }))
+    }
+}
+
+impl Tree for DiskTree {
+    fn entry(&self, path: &str) -> Result<Option<Entry>, TreeError> {
+        let mut known = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = known.get(path) {
+            return Ok(entry.clone());
+        }
+        let entry = self.look(path)?;
+        known.insert(path.to_owned(), entry.clone());
+        Ok(entry)
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {

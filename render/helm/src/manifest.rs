@@ -223,8 +223,25 @@ fn go_trim(text: &str) -> &str {
 static SEPARATOR_V3: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:^|[\t\n\f\r ]*\n)---[\t\n\f\r ]*").expect("the pattern is fixed")
 });
-static SEPARATOR_V4: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?m)^---[ \t]*").expect("the pattern is fixed"));
+
+/// The text between what `(?m)^---[ \t]*` matches.
+fn between_separators(content: &str) -> Vec<&str> {
+    let (mut parts, mut begin, mut line) = (Vec::new(), 0, 0);
+    loop {
+        if let Some(rest) = content[line..].strip_prefix("---") {
+            parts.push(&content[begin..line]);
+            let rest = rest.trim_start_matches([' ', '\t']);
+            begin = content.len() - rest.len();
+            line = begin;
+        }
+        match content[line..].find('\n') {
+            Some(end) => line += end + 1,
+            None => break,
+        }
+    }
+    parts.push(&content[begin..]);
+    parts
+}
 
 /// The documents of a file. Helm 4 keeps blank lines at the end of each, which count in block scalars.
 pub(crate) fn split(content: &str, version: HelmVersion) -> Vec<String> {
@@ -237,10 +254,9 @@ pub(crate) fn split(content: &str, version: HelmVersion) -> Vec<String> {
             .collect(),
         HelmVersion::V4 => {
             let content = content.trim_start_matches(is_go_space);
-            let documents = SEPARATOR_V4
-                .split(content)
-                .filter(|text| !go_trim(text).is_empty());
+            let documents = between_separators(content).into_iter();
             documents
+                .filter(|text| !go_trim(text).is_empty())
                 .map(|text| text.trim_start_matches(is_go_space).to_owned())
                 .collect()
         }
@@ -253,6 +269,19 @@ mod tests {
 
     fn texts(content: &str, version: HelmVersion) -> Vec<String> {
         split(content, version)
+    }
+
+    #[test]
+    fn helm_4_cuts_where_its_pattern_matches() {
+        let pattern = Regex::new(r"(?m)^---[ \t]*").unwrap();
+        let pieces = ["---", "\n", " ", "\t", "a: 1", "\r", "-", "--- # x"];
+        // Every sequence of five pieces.
+        for number in 0..pieces.len().pow(5) {
+            let piece = |at: u32| pieces[number / pieces.len().pow(at) % pieces.len()];
+            let text: String = (0..5).map(piece).collect();
+            let expected: Vec<&str> = pattern.split(&text).collect();
+            assert_eq!(between_separators(&text), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) fn render(path: &Path, root: &Path, flags: &ChartFlags) -> anyhow::Re
     let (text, lookups) =
         template_with_lookups(&chart, &options).map_err(|error| anyhow!("{error}"))?;
     tell_lookups(&lookups);
+    // The process is about to end: taking a large chart apart would be waited for.
+    std::mem::forget((chart, options));
     Ok(text)
 }
 
@@ -68,8 +70,11 @@ pub(super) fn load(path: &Path, root: &Path) -> anyhow::Result<Chart> {
 /// A file, unless it is larger than it may be.
 fn read_bounded(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
     let shown = || path.display().to_string();
-    let mut content = Vec::new();
     let file = fs::File::open(path).with_context(shown)?;
+    let length = file.metadata().map_or(0, |it| it.len());
+    // One more than there is, so that the end is seen without growing.
+    let room = usize::try_from(length).map_or(max_bytes, |it| it.min(max_bytes)) + 1;
+    let mut content = Vec::with_capacity(room);
     file.take(max_bytes as u64 + 1)
         .read_to_end(&mut content)
         .with_context(shown)?;
@@ -89,7 +94,7 @@ struct Folder<'r> {
 }
 
 impl Folder<'_> {
-    /// Reads the files below `folder`, by path. What `.helmignore` leaves out is not read.
+    /// Reads the files below `folder`, which has no links in its path. What `.helmignore` leaves out is not read.
     fn read(
         &self,
         folder: &Path,
@@ -109,11 +114,15 @@ impl Folder<'_> {
                 continue;
             };
             let shown = entry.path();
-            let real = shown
-                .canonicalize()
-                .with_context(|| shown.display().to_string())?;
+            let failed = || shown.display().to_string();
+            let mut kind = entry.file_type().with_context(failed)?;
+            let mut real = shown.clone();
+            if kind.is_symlink() {
+                real = shown.canonicalize().with_context(failed)?;
+                kind = real.metadata().with_context(failed)?.file_type();
+            }
             let path = format!("{prefix}{name}");
-            let is_folder = real.is_dir();
+            let is_folder = kind.is_dir();
             if self.rules.ignores(&path, is_folder) {
                 continue;
             }
@@ -122,7 +131,7 @@ impl Folder<'_> {
             }
             if is_folder {
                 self.read(&real, &format!("{path}/"), depth + 1, files)?;
-            } else if real.is_file() {
+            } else if kind.is_file() {
                 let content = read_bounded(&real, MAX_FILE_BYTES)?;
                 files.insert(path, Arc::from(content));
             } else {
