@@ -101,6 +101,8 @@ pub(crate) struct Engine<C> {
     /// Why nothing is pruned.
     prune_hold: Option<String>,
     units: BTreeMap<UnitKey, UnitState>,
+    /// Units want other objects than when that was last acted upon; many at a time cost one look.
+    items_changed: bool,
     /// Which unit has which object; where two declare one, the first by key.
     owners: Arc<BTreeMap<ObjectKey, UnitKey>>,
     touched: BTreeSet<UnitKey>,
@@ -136,6 +138,7 @@ impl<C: Cluster> Engine<C> {
             stranger: None,
             prune_hold: None,
             units: BTreeMap::new(),
+            items_changed: false,
             owners: Arc::default(),
             touched: BTreeSet::new(),
             passes: JoinSet::new(),
@@ -169,6 +172,9 @@ impl<C: Cluster> Engine<C> {
                 self.finish(done);
             }
             let begun = Instant::now();
+            if self.items_changed {
+                self.know_items();
+            }
             self.turn();
             self.rest(begun.elapsed()).await;
         }
@@ -223,7 +229,7 @@ impl<C: Cluster> Engine<C> {
             // A kind that was missing may be there now.
             state.dirty |= state.last.as_ref().is_some_and(|it| it.1.misses_kinds);
         }
-        self.watch_inventory();
+        self.know_items();
         self.touch_all();
     }
 
@@ -290,9 +296,15 @@ impl<C: Cluster> Engine<C> {
                 state.remove();
             }
         }
+        self.know_items();
+        self.touch_all();
+    }
+
+    /// What follows from which objects the units want.
+    fn know_items(&mut self) {
         self.find_owners();
         self.watch_inventory();
-        self.touch_all();
+        self.items_changed = false;
     }
 
     /// Finds who owns what. The first unit by key has an object that two declare.
@@ -332,7 +344,6 @@ impl<C: Cluster> Engine<C> {
             }
         }
         self.shared.keep_watching(|it| needed.contains(it));
-        self.find_owners();
     }
 
     fn touch_all(&mut self) {

@@ -52,7 +52,6 @@ impl<C: Cluster> Engine<C> {
             Err(why) => Inputs::Missing(why),
         };
         self.make_items(&read.unit);
-        self.know_items();
         self.touched.insert(read.unit);
     }
 
@@ -82,6 +81,7 @@ impl<C: Cluster> Engine<C> {
                 state.complete = true;
                 state.dirty = true;
                 state.applied_at = None;
+                self.items_changed = true;
             }
             Err(why) => state.inputs = Inputs::Missing(why),
         }
@@ -97,12 +97,5 @@ impl<C: Cluster> Engine<C> {
             }
             self.make_items(&key);
         }
-        self.know_items();
-    }
-
-    /// What follows from which objects the units want.
-    fn know_items(&mut self) {
-        self.find_owners();
-        self.watch_inventory();
     }
 }
