@@ -247,7 +247,7 @@ fn header_name(header: &[u8]) -> Result<String, ArchiveError> {
 
 /// The sum over the header, its own field taken as spaces. Old writers summed signed bytes.
 fn check_sum(header: &[u8]) -> Result<(), ArchiveError> {
-    let stated = number(&header[148..156])?;
+    let stated = octal(&header[148..156])?;
     let bytes = || {
         header
             .iter()
@@ -264,32 +264,46 @@ fn check_sum(header: &[u8]) -> Result<(), ArchiveError> {
     }
 }
 
-/// A number in octal text, or in GNU's binary form.
+const BAD_NUMBER: ArchiveError = ArchiveError::Tar("it has a bad number");
+
+/// A number in octal text, or in GNU's binary form: big-endian after a first bit that is set. Negative ones are refused.
 fn number(field: &[u8]) -> Result<u64, ArchiveError> {
-    const BAD: ArchiveError = ArchiveError::Tar("it has a bad number");
-    if field[0] & 0x80 != 0 {
-        let (high, low) = field.split_at(field.len() - 8);
-        if high[0] != 0x80 || high[1..].iter().any(|&b| b != 0) {
-            return Err(BAD);
-        }
-        return Ok(low.iter().fold(0, |value, &b| value << 8 | u64::from(b)));
+    let Some((&first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) else {
+        return octal(field);
+    };
+    if first & 0x40 != 0 {
+        return Err(BAD_NUMBER);
     }
+    rest.iter()
+        .try_fold(u64::from(first & 0x3f), |value, &byte| {
+            value
+                .checked_mul(256)
+                .map(|value| value | u64::from(byte))
+                .ok_or(BAD_NUMBER)
+        })
+}
+
+/// A number in octal text with spaces or NULs around it; no text at all is zero, as in Go's reader.
+fn octal(field: &[u8]) -> Result<u64, ArchiveError> {
+    let is_padding = |b: &u8| matches!(b, b' ' | 0);
     let text = field
         .iter()
-        .copied()
-        .skip_while(|&b| b == b' ')
-        .take_while(|&b| b != 0 && b != b' ');
-    let mut value = 0_u64;
-    for digit in text {
-        if !(b'0'..=b'7').contains(&digit) {
-            return Err(BAD);
-        }
-        value = value
-            .checked_mul(8)
-            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-            .ok_or(BAD)?;
-    }
-    Ok(value)
+        .skip_while(|b| is_padding(b))
+        .take_while(|&&b| b != 0);
+    let digits: Vec<u8> = text.copied().collect();
+    digits
+        .trim_ascii_end()
+        .iter()
+        .try_fold(0_u64, |value, &digit| {
+            let digit = digit
+                .checked_sub(b'0')
+                .filter(|digit| *digit < 8)
+                .ok_or(BAD_NUMBER)?;
+            value
+                .checked_mul(8)
+                .and_then(|value| value.checked_add(u64::from(digit)))
+                .ok_or(BAD_NUMBER)
+        })
 }
 
 /// The `path` record of a PAX header: records are `LENGTH KEY=VALUE\n`.
@@ -393,6 +407,34 @@ mod tests {
             entry("x", b"1", b'0'),
         ];
         assert_eq!(unpack_entries(&entries), Ok(vec![pair(&long[2..], "1")]));
+    }
+
+    #[test]
+    fn numbers_are_octal_or_binary() {
+        let bad = Err(BAD_NUMBER);
+        for (field, expect) in [
+            (&b"0000017\0"[..], Ok(15)),
+            (b"   17 \0", Ok(15)),
+            (b"17\0 9", Ok(15)),
+            (b"\0\0\0", Ok(0)),
+            (b"", Ok(0)),
+            (b"1 7", bad.clone()),
+            (b"18", bad.clone()),
+            (b"7777777777777777777777", bad.clone()),
+            (b"\x80\0\0\0\0\0\x01\x02", Ok(258)),
+            (b"\x80\0\0\0\0\0\0\0\0\0\x01\x02", Ok(258)),
+            (b"\x80\0\0\x01\0\0\0\0\0\0\0\0", bad.clone()),
+            (b"\xff\xff", bad),
+        ] {
+            assert_eq!(number(field), expect, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn a_binary_checksum_is_refused() {
+        let mut block = header("c/Chart.yaml", 0, b'0');
+        block[148] = 0x80;
+        assert_eq!(unpack_entries(&[block]), Err(BAD_NUMBER));
     }
 
     #[test]
