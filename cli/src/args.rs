@@ -1,6 +1,6 @@
 //! The command line, and which function each command is.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -25,15 +25,15 @@ const DIFF_FAILED: u8 = 2;
     propagate_version = true,
     max_term_width = 120
 )]
-pub(crate) struct Cli {
+pub(crate) struct Cli<C: Subcommand = Command> {
     #[command(flatten)]
     hub: HubFlags,
     #[command(subcommand)]
-    command: Command,
+    command: C,
 }
 
 #[derive(Subcommand, Debug)]
-enum Command {
+pub(crate) enum Command {
     /// List clusters, units, objects, pipelines or sources.
     Get(get::Get),
     /// Show everything about a cluster or a unit.
@@ -83,13 +83,34 @@ enum Command {
     },
 }
 
+/// [`Command`] with only one of its commands.
+#[derive(Subcommand, Debug)]
+enum RenderOnly {
+    /// Render a kustomization, a folder or a chart; needs no hub.
+    Render(render::Render),
+}
+
+/// What was typed, or the end of the process where that is no command. Scripts run `capstan render` by the thousand, and describing all
+/// commands takes as long as rendering something small: only that one is described where it is the first word.
+pub(crate) fn parse() -> Cli {
+    if env::args_os().nth(1).is_none_or(|it| it != "render") {
+        return Cli::parse();
+    }
+    let Cli { hub, command } = Cli::<RenderOnly>::parse();
+    let RenderOnly::Render(args) = command;
+    Cli {
+        hub,
+        command: Command::Render(args),
+    }
+}
+
 /// Does what was asked.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Render(args) => render::run(args)?,
         Command::Completion { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "capstan", &mut script);
+            clap_complete::generate(*shell, &mut <Cli>::command(), "capstan", &mut script);
             output::print(&String::from_utf8(script)?)?;
         }
         Command::Hub(args) => {
@@ -178,14 +199,30 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        <Cli>::command().debug_assert();
+    }
+
+    #[test]
+    fn render_alone_is_described_as_among_the_others() {
+        for words in [
+            &["capstan", "render", "--help"][..],
+            &["capstan", "render"],
+            &["capstan", "render", "x", "--no"],
+        ] {
+            let alone = Cli::<RenderOnly>::try_parse_from(words).map(|_| ());
+            let among = <Cli>::try_parse_from(words).map(|_| ());
+            assert_eq!(
+                alone.unwrap_err().to_string(),
+                among.unwrap_err().to_string()
+            );
+        }
     }
 
     #[test]
     fn force_needs_a_reason() {
-        let forced = Cli::try_parse_from(["capstan", "promote", "platform", "prod", "--force"]);
+        let forced = <Cli>::try_parse_from(["capstan", "promote", "platform", "prod", "--force"]);
         assert!(forced.is_err());
-        let reasoned = Cli::try_parse_from([
+        let reasoned = <Cli>::try_parse_from([
             "capstan", "promote", "platform", "prod", "--force", "--reason", "hotfix",
         ]);
         assert!(reasoned.is_ok());

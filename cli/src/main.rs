@@ -11,11 +11,8 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let args = args::Cli::parse();
-    match args::run(args) {
+    match args::run(args::parse()) {
         Ok(code) => code,
         Err(error) => {
             output::tell(&format!("error: {error:#}"));

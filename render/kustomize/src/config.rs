@@ -1,5 +1,6 @@
 //! The transformer configuration: the built-in fields, those that `configurations` and `crds` add, and how they merge.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
@@ -35,9 +36,9 @@ record! {
 record! {
     /// The fields that hold names of objects of a type.
     NameReference as "builtinconfig.NameBackReferences" {
-        group: String = "group",
-        version: String = "version",
-        kind: String = "kind",
+        group: Cow<'static, str> = "group",
+        version: Cow<'static, str> = "version",
+        kind: Cow<'static, str> = "kind",
         referrers: Vec<FieldSpec> = "fieldSpecs",
     }
 }
@@ -45,9 +46,9 @@ record! {
 impl NameReference {
     pub(crate) fn gvk(&self) -> Gvk {
         Gvk {
-            group: self.group.clone(),
-            version: self.version.clone(),
-            kind: self.kind.clone(),
+            group: self.group.to_string(),
+            version: self.version.to_string(),
+            kind: self.kind.to_string(),
         }
     }
 }
@@ -61,27 +62,26 @@ impl Config {
         CONFIG.get_or_init(read).clone()
     }
 
-    fn from_table(text: &str) -> Config {
+    fn from_table(text: &'static str) -> Config {
         let mut config = Config::default();
         for line in text.lines() {
             let mut columns = [""; COLUMNS];
             for (column, text) in columns.iter_mut().zip(line.splitn(COLUMNS, '\t')) {
                 *column = text;
             }
-            let own = str::to_owned;
             match columns {
                 ["target", group, version, kind, ..] => config.name_reference.push(NameReference {
-                    group: own(group),
-                    version: own(version),
-                    kind: own(kind),
+                    group: group.into(),
+                    version: version.into(),
+                    kind: kind.into(),
                     referrers: Vec::new(),
                 }),
                 [section, group, version, kind, create, path] => {
                     let spec = FieldSpec {
-                        group: own(group),
-                        version: own(version),
-                        kind: own(kind),
-                        path: own(path),
+                        group: group.into(),
+                        version: version.into(),
+                        kind: kind.into(),
+                        path: path.into(),
                         create: create == "true",
                     };
                     config.section(section).push(spec);
@@ -267,8 +267,8 @@ fn collect_crd_fields(
         path.push(field.clone());
         let text = |key: &str| property.get(key).and_then(Value::as_str);
         let spec = |path: &[String]| FieldSpec {
-            kind: kind.to_owned(),
-            path: path.join("/"),
+            kind: kind.to_owned().into(),
+            path: path.join("/").into(),
             ..FieldSpec::default()
         };
         if text("x-kubernetes-annotation").is_some() {
@@ -289,8 +289,8 @@ fn collect_crd_fields(
             let referrers = vec![spec(path)];
             path.pop();
             config.merge_reference(&NameReference {
-                version: version.to_owned(),
-                kind: target.to_owned(),
+                version: version.to_owned().into(),
+                kind: target.to_owned().into(),
                 referrers,
                 ..NameReference::default()
             })?;

@@ -1,5 +1,6 @@
 //! Reads JSON values into records as Go's `encoding/json` does: names in any case, null for nothing, its error messages.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use capstan_goyaml::format_float;
@@ -109,6 +110,12 @@ impl Decode for String {
             }
             _ => Err(at.mismatch(value, "string")),
         }
+    }
+}
+
+impl Decode for Cow<'static, str> {
+    fn decode(value: &Value, at: &mut Cursor) -> Result<Self, String> {
+        String::decode(value, at).map(Cow::Owned)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which fields of which types a transformer reaches, and how it walks to them.
 
+use std::borrow::Cow;
+
 use capstan_goyaml::{Kind, Node, Tag};
 
 use crate::decode::record;
@@ -8,12 +10,13 @@ use crate::id::{Gvk, ResId, split_api_version};
 use crate::node::{self, Create};
 
 record! {
-    /// A field of the objects of a type. Empty parts of the type match all.
+    /// A field of the objects of a type. Empty parts of the type match all. Nearly all of them stand in the built-in table, and are not
+    /// copied from there.
     FieldSpec as "types.FieldSpec" {
-        group: String = "group",
-        version: String = "version",
-        kind: String = "kind",
-        path: String = "path",
+        group: Cow<'static, str> = "group",
+        version: Cow<'static, str> = "version",
+        kind: Cow<'static, str> = "kind",
+        path: Cow<'static, str> = "path",
         create: bool = "create",
     }
 }
@@ -21,7 +24,7 @@ record! {
 impl FieldSpec {
     pub(crate) fn new(path: &str, create: bool) -> FieldSpec {
         FieldSpec {
-            path: path.to_owned(),
+            path: path.to_owned().into(),
             create,
             ..FieldSpec::default()
         }
@@ -29,9 +32,9 @@ impl FieldSpec {
 
     pub(crate) fn gvk(&self) -> Gvk {
         Gvk {
-            group: self.group.clone(),
-            version: self.version.clone(),
-            kind: self.kind.clone(),
+            group: self.group.to_string(),
+            version: self.version.to_string(),
+            kind: self.kind.to_string(),
         }
     }
 
@@ -257,7 +260,7 @@ mod tests {
         );
         assert_eq!(set(&FieldSpec::new("a[]/b", true), "x: 1\n"), "x: 1\n");
         let other = FieldSpec {
-            kind: "Other".to_owned(),
+            kind: "Other".into(),
             ..FieldSpec::new("a", true)
         };
         assert_eq!(set(&other, "kind: This\n"), "kind: This\n");

@@ -50,7 +50,7 @@ pub(crate) fn fix(list: &mut ResourceList, config: &Config, schema: &Schema) -> 
         .iter()
         .map(|resource| resource.original_id().gvk.kind)
         .collect();
-    let is_there = |spec: &&FieldSpec| spec.kind.is_empty() || kinds.contains(&spec.kind);
+    let is_there = |spec: &&FieldSpec| spec.kind.is_empty() || kinds.contains(&*spec.kind);
     let fields: Vec<Field<'_>> = config
         .name_reference
         .iter()
