@@ -46,7 +46,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
         .context("the cluster's configuration cannot be used")?;
     let counter = cluster.clone();
     let requests = Arc::new(move || counter.requests());
-    let traces = CommitTraces::open("capstan-agent", config.otlp_endpoint.as_deref());
+    let traces = CommitTraces::open(
+        "capstan-agent",
+        config.otlp_endpoint.as_deref(),
+        config.otlp_ca.as_deref(),
+    );
     let traces = Arc::new(traces.map_err(anyhow::Error::msg)?);
     let result = tokio::select! {
         result = agent(config, Arc::new(cluster), requests, traces.clone()) => result,

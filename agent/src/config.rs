@@ -47,6 +47,9 @@ pub struct Args {
     /// Where traces go by OTLP over gRPC, such as http://127.0.0.1:4317
     #[arg(long, env = "CAPSTAN_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
+    /// PEM file with the authority of an https:// collector, where the system's authorities do not know it
+    #[arg(long, env = "CAPSTAN_OTLP_CA", value_name = "FILE")]
+    pub otlp_ca: Option<PathBuf>,
 }
 
 /// What an agent runs with.
@@ -72,6 +75,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Where traces go; none where it is not set.
     pub otlp_endpoint: Option<String>,
+    /// The authority of the collector there.
+    pub otlp_ca: Option<PathBuf>,
 }
 
 impl From<Args> for Config {
@@ -87,6 +92,7 @@ impl From<Args> for Config {
             identity_secret,
             listen,
             otlp_endpoint,
+            otlp_ca,
         } = args;
         Self {
             hub,
@@ -99,6 +105,7 @@ impl From<Args> for Config {
             identity_secret,
             listen,
             otlp_endpoint,
+            otlp_ca,
         }
     }
 }

@@ -266,5 +266,6 @@ async fn agent_config(
         identity_secret: None,
         listen: None,
         otlp_endpoint: None,
+        otlp_ca: None,
     })
 }

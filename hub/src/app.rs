@@ -268,7 +268,8 @@ pub(crate) fn open(
         .map_err(|it| failed("the certificate authority", &keys)(it.to_string()))?;
     let access =
         Access::open(&data).map_err(|it| failed("the admin token", &data)(it.to_string()))?;
-    let traces = Traces::open(config.otlp_endpoint.as_deref()).map_err(StartError::Other)?;
+    let traces = Traces::open(config.otlp_endpoint.as_deref(), config.otlp_ca.as_deref())
+        .map_err(StartError::Other)?;
     let agents_address = match (config.agents_address.as_str(), config.agents_names.first()) {
         ("", Some(name)) => format!("{name}:{}", agents_addr.port()),
         ("", None) => agents_addr.to_string(),

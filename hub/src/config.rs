@@ -73,6 +73,8 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Where traces go, such as `http://127.0.0.1:4317`.
     pub otlp_endpoint: Option<String>,
+    /// The authority of an `https://` collector there, as PEM.
+    pub otlp_ca: Option<PathBuf>,
     /// How often agents say that they live.
     pub heartbeat_seconds: u64,
     /// At most one status of an agent in this time.
@@ -99,6 +101,7 @@ impl Default for Config {
             poll_seconds: None,
             webhooks: Vec::new(),
             otlp_endpoint: None,
+            otlp_ca: None,
             heartbeat_seconds: 15,
             status_interval_ms: 1000,
         }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -27,10 +28,10 @@ struct Moving {
 }
 
 impl Traces {
-    /// Exports to `endpoint`, where there is one.
-    pub(crate) fn open(endpoint: Option<&str>) -> Result<Self, String> {
+    /// Exports to `endpoint`, where there is one, whose authority is in the file `ca`.
+    pub(crate) fn open(endpoint: Option<&str>, ca: Option<&Path>) -> Result<Self, String> {
         Ok(Self {
-            commits: CommitTraces::open("capstan-hub", endpoint)?,
+            commits: CommitTraces::open("capstan-hub", endpoint, ca)?,
             moving: Mutex::default(),
         })
     }

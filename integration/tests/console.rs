@@ -59,6 +59,7 @@ async fn agent(folder: &Path, hub: &RunningHub, cluster: &Cluster) {
         identity_secret: None,
         listen: None,
         otlp_endpoint: None,
+        otlp_ca: None,
     };
     tokio::spawn(capstan_agent::run(config, std::future::pending()));
 }

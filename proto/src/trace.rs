@@ -5,6 +5,8 @@
 
 use std::{
     cell::Cell,
+    fmt, fs,
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -16,13 +18,14 @@ use opentelemetry::{
         Tracer, TracerProvider,
     },
 };
-use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_otlp::{WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
     trace::{
         BatchConfigBuilder, BatchSpanProcessor, IdGenerator, RandomIdGenerator, SdkTracerProvider,
     },
 };
+use tonic::transport::{Certificate, ClientTlsConfig};
 
 /// Spans wait this long to be sent together.
 const DELAY: Duration = Duration::from_secs(1);
@@ -51,24 +54,29 @@ pub struct CommitTraces {
 }
 
 impl CommitTraces {
-    /// Exports to `endpoint` by OTLP over gRPC, as the service of this name. To be called within a runtime of tokio.
+    /// Exports to `endpoint` by OTLP over gRPC, as the service of this name. `ca` is a PEM file with the authority of an `https://` one, where
+    /// the system's authorities do not know it. To be called within a runtime of tokio.
     ///
     /// # Errors
-    /// When that is no address to export to.
-    pub fn open(service: &'static str, endpoint: Option<&str>) -> Result<Self, String> {
+    /// When that is no address to export to, or no authority.
+    pub fn open(
+        service: &'static str,
+        endpoint: Option<&str>,
+        ca: Option<&Path>,
+    ) -> Result<Self, String> {
         let Some(endpoint) = endpoint else {
             return Ok(Self::default());
         };
-        if !endpoint.starts_with("http://") {
-            return Err(format!(
-                "OTLP endpoint `{endpoint}`: only http:// is there yet; send to a collector on this machine or in this cluster"
-            ));
-        }
-        let exporter = opentelemetry_otlp::SpanExporter::builder()
+        let wrong = |it: &dyn fmt::Display| format!("OTLP endpoint `{endpoint}`: {it}");
+        let mut builder = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
-            .with_endpoint(endpoint)
-            .build()
-            .map_err(|it| format!("OTLP endpoint `{endpoint}`: {it}"))?;
+            .with_endpoint(endpoint);
+        if endpoint.starts_with("https://") {
+            builder = builder.with_tls_config(tls(ca)?);
+        } else if !endpoint.starts_with("http://") {
+            return Err(wrong(&"it must begin with http:// or https://"));
+        }
+        let exporter = builder.build().map_err(|it| wrong(&it))?;
         let batches = BatchConfigBuilder::default()
             .with_scheduled_delay(DELAY)
             .build();
@@ -128,6 +136,15 @@ impl CommitTraces {
         let closed = self.provider.as_ref().map_or(Ok(()), |it| it.shutdown());
         closed.map_err(|it| it.to_string())
     }
+}
+
+fn tls(ca: Option<&Path>) -> Result<ClientTlsConfig, String> {
+    let tls = ClientTlsConfig::new();
+    let Some(path) = ca else {
+        return Ok(tls.with_native_roots());
+    };
+    let pem = fs::read(path).map_err(|it| format!("OTLP authority {}: {it}", path.display()))?;
+    Ok(tls.ca_certificate(Certificate::from_pem(pem)))
 }
 
 /// The trace of a commit, and the span that is its root.

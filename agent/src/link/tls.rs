@@ -55,7 +55,9 @@ pub(super) async fn dial(config: &Config, identity: &Identity) -> anyhow::Result
             Ok::<_, io::Error>(TokioIo::new(stream))
         }
     };
-    let endpoint = Endpoint::from(uri)
+    // The connector brings its own TLS; of an https endpoint tonic would expect to add it.
+    let endpoint = Endpoint::from_static("http://hub")
+        .origin(uri)
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)

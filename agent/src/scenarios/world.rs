@@ -85,6 +85,7 @@ impl World {
             identity_secret: None,
             listen: None,
             otlp_endpoint: None,
+            otlp_ca: None,
         }
     }
 

@@ -37,6 +37,9 @@ pub struct Args {
     /// Where traces go by OTLP over gRPC, such as http://127.0.0.1:4317
     #[arg(long, env = "CAPSTAN_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
+    /// PEM file with the authority of an https:// collector, where the system's authorities do not know it
+    #[arg(long, env = "CAPSTAN_OTLP_CA")]
+    pub otlp_ca: Option<PathBuf>,
 }
 
 impl Args {
@@ -61,6 +64,7 @@ impl Args {
         }
         config.metrics_listen = self.metrics_listen.or(config.metrics_listen);
         config.otlp_endpoint = self.otlp_endpoint.or(config.otlp_endpoint);
+        config.otlp_ca = self.otlp_ca.or(config.otlp_ca);
         if let Some(url) = self.fleet_url {
             let old = config.fleet.take();
             config.fleet = Some(FleetSource {

@@ -14,7 +14,10 @@ use opentelemetry_proto::tonic::{
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status};
+use tonic::{
+    Request, Response, Status,
+    transport::{Identity, Server, ServerTlsConfig},
+};
 
 /// A span, as far as a test looks at it.
 #[derive(Clone, Debug)]
@@ -34,18 +37,18 @@ pub(crate) struct Seen {
 pub(crate) struct Collector(Arc<Mutex<Vec<Seen>>>);
 
 impl Collector {
-    /// Listens until the test ends.
-    pub(crate) async fn start() -> anyhow::Result<(Self, SocketAddr)> {
-        let collector = Self::default();
+    /// Listens until the test ends, in the clear or with a certificate and its key.
+    pub(crate) async fn listen(&self, identity: Option<Identity>) -> anyhow::Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let service = TraceServiceServer::new(collector.clone());
-        tokio::spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
-        );
-        Ok((collector, address))
+        let mut server = Server::builder();
+        if let Some(identity) = identity {
+            server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+        }
+        let service = TraceServiceServer::new(self.clone());
+        let incoming = TcpListenerStream::new(listener);
+        tokio::spawn(server.add_service(service).serve_with_incoming(incoming));
+        Ok(address)
     }
 
     /// The spans so far.

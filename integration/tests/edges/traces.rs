@@ -2,6 +2,7 @@
 
 use capstan_integration::harness::{Repository, wait_for};
 use capstan_playground::git::GitServer;
+use tonic::transport::Identity;
 
 use super::{
     collector::{Collector, Seen},
@@ -54,8 +55,18 @@ async fn spans_of(collector: &Collector, commit: &str) -> Vec<Seen> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_is_one_trace_over_hub_and_agents() {
     let folder = tempfile::tempdir().unwrap();
-    let (collector, address) = Collector::start().await.unwrap();
-    let endpoint = format!("http://{address}");
+    let collector = Collector::default();
+    let endpoint = format!("http://{}", collector.listen(None).await.unwrap());
+    // One of the agents sends to an authority of its own.
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let ca = folder.path().join("collector.crt");
+    std::fs::write(&ca, made.cert.pem()).unwrap();
+    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
+    let secured = collector.listen(Some(identity)).await.unwrap();
+    let secured = [
+        format!("--otlp-endpoint=https://localhost:{}", secured.port()),
+        format!("--otlp-ca={}", ca.display()),
+    ];
     let git = GitServer::start(folder.path(), None).await.unwrap();
     git.create("fleet.git").await.unwrap();
     let url = git.url("fleet.git");
@@ -70,7 +81,7 @@ async fn a_commit_is_one_trace_over_hub_and_agents() {
     hub.at(&first).await.unwrap();
     let flag = [format!("--otlp-endpoint={endpoint}")];
     let _dev = hub.enrol(folder.path(), "dev", &flag).await.unwrap();
-    let _prod = hub.enrol(folder.path(), "prod", &flag).await.unwrap();
+    let _prod = hub.enrol(folder.path(), "prod", &secured).await.unwrap();
     let second = APP.replace("name: shop", "name: shop, labels: {a: b}");
     let second = [("apps/shop.yaml", second.as_str())];
     let commit = repository.commit("second", &second).await.unwrap();

@@ -273,8 +273,10 @@ async fn dial(address: &str, tls: Arc<ClientConfig>) -> anyhow::Result<Channel> 
             Ok::<_, io::Error>(TokioIo::new(connector.connect(name, stream).await?))
         }
     };
-    let endpoint = Endpoint::from_shared(format!("https://{address}"))?;
+    // The connector brings its own TLS; of an https endpoint tonic would expect to add it.
+    let endpoint = Endpoint::from_static("http://hub");
     Ok(endpoint
+        .origin(format!("https://{address}").parse()?)
         .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_while_idle(true)
         .connect_with_connector(tower::service_fn(connect))
