@@ -1,9 +1,9 @@
-//! Token buckets.
+//! Token buckets, and counts of what is open at once.
 
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -64,10 +64,7 @@ impl PeerLimit {
 
     /// Whether one more of this peer may pass now.
     pub(crate) fn take(&self, peer: IpAddr, now_ms: u64) -> bool {
-        let peer = match peer.to_canonical() {
-            IpAddr::V6(it) => IpAddr::V6((it.to_bits() >> V6_PREFIX_BITS << V6_PREFIX_BITS).into()),
-            v4 => v4,
-        };
+        let peer = peer_of(peer);
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= MAX_PEERS && !peers.contains_key(&peer) {
             // Whose bucket is full again needs not be remembered.
@@ -78,6 +75,62 @@ impl PeerLimit {
         }
         let bucket = || RateLimit::per_second(self.permits);
         peers.entry(peer).or_insert_with(bucket).take(now_ms)
+    }
+}
+
+/// What of an address one peer cannot choose freely.
+pub(crate) fn peer_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(it) => IpAddr::V6((it.to_bits() >> V6_PREFIX_BITS << V6_PREFIX_BITS).into()),
+        v4 => v4,
+    }
+}
+
+/// Lets each have so many of something open at once.
+#[derive(Clone)]
+pub(crate) struct AtOnce<K: Ord> {
+    most: usize,
+    open: Arc<Mutex<BTreeMap<K, usize>>>,
+}
+
+/// One of what [`AtOnce`] counts, until it is dropped.
+pub(crate) struct Open<K: Ord> {
+    key: K,
+    open: Arc<Mutex<BTreeMap<K, usize>>>,
+}
+
+impl<K: Ord + Clone> AtOnce<K> {
+    pub(crate) fn at_most(most: usize) -> Self {
+        Self {
+            most,
+            open: Arc::default(),
+        }
+    }
+
+    /// Opens one more, or nothing where it would be one too many.
+    pub(crate) fn open(&self, key: K) -> Option<Open<K>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(key.clone()).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Open {
+            key,
+            open: self.open.clone(),
+        })
+    }
+}
+
+impl<K: Ord> Drop for Open<K> {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
     }
 }
 
@@ -133,6 +186,18 @@ mod tests {
         assert!(limit.peers.lock().unwrap().len() <= MAX_PEERS);
         assert!(!limit.take(peer("198.51.100.1"), 5_000));
         assert!(limit.take(peer("198.51.100.1"), 7_000));
+    }
+
+    #[test]
+    fn each_has_so_many_open_and_what_is_closed_counts_no_more() {
+        let limit = AtOnce::at_most(2);
+        let (first, _second) = (limit.open("a").unwrap(), limit.open("a").unwrap());
+        assert!(limit.open("a").is_none());
+        let other = limit.open("b");
+        assert!(other.is_some());
+        drop((first, other));
+        assert!(limit.open("a").is_some());
+        assert_eq!(limit.open.lock().unwrap().len(), 1, "nobody else is kept");
     }
 
     #[test]

@@ -1,23 +1,33 @@
 //! Accepting connections: bounded handshakes, bounded connections, and no busy loop when the process is out of files.
+//!
+//! No single peer can take the room of the others: who has shown no certificate has few connections for a short time, and a cluster has
+//! not many either.
 
 use std::{
     io,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use capstan_core::ClusterUid;
 use rustls_pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Sleep, sleep},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
-use crate::state::Hub;
+use crate::{
+    identity::uid_of,
+    limit::{AtOnce, Open, peer_of},
+    state::Hub,
+};
 
 /// A peer that does not finish its handshake in this time is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +35,14 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HANDSHAKES: usize = 512;
 /// Connections at once: 10,000 agents, and those that are dialling again.
 const MAX_CONNECTIONS: usize = 12_000;
+/// Connections of one address that have not shown a certificate, at once: many clusters can be behind one address.
+const MAX_STRANGERS_PER_ADDRESS: usize = 256;
+/// Connections without a certificate whose handshake is done, at once: they enrol.
+const MAX_GUESTS: usize = 512;
+/// Time for enrolling; an agent connects anew with its certificate then.
+const GUEST_TIME: Duration = Duration::from_secs(30);
+/// Connections of one cluster at once: its agent has one, and those before it may not be known to be dead.
+pub(super) const MAX_PER_CLUSTER: usize = 16;
 /// Wait after an accept that failed, such as for want of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
@@ -38,7 +56,52 @@ pub(crate) struct Peer {
 pub(crate) struct Incoming {
     stream: TlsStream<TcpStream>,
     peer: Peer,
+    place: Place,
     _permit: OwnedSemaphorePermit,
+}
+
+/// What a connection is counted as while it is open.
+#[derive(Default)]
+struct Place {
+    _cluster: Option<Open<ClusterUid>>,
+    _guest: Option<(Open<IpAddr>, OwnedSemaphorePermit)>,
+    /// When the time of a guest is over.
+    ends: Option<Pin<Box<Sleep>>>,
+}
+
+/// Who may have how many connections.
+#[derive(Clone)]
+struct Places {
+    strangers: AtOnce<IpAddr>,
+    guests: Arc<Semaphore>,
+    clusters: AtOnce<ClusterUid>,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self {
+            strangers: AtOnce::at_most(MAX_STRANGERS_PER_ADDRESS),
+            guests: Arc::new(Semaphore::new(MAX_GUESTS)),
+            clusters: AtOnce::at_most(MAX_PER_CLUSTER),
+        }
+    }
+
+    /// The place of a peer after its handshake, if there is one left. Whose certificate names no cluster stays a stranger.
+    fn take(&self, stranger: Open<IpAddr>, peer: &Peer, trust_domain: &str) -> Option<Place> {
+        let leaf = peer.leaf.as_ref();
+        if let Some(uid) = leaf.and_then(|it| uid_of(it, trust_domain).ok()) {
+            return Some(Place {
+                _cluster: Some(self.clusters.open(uid)?),
+                ..Place::default()
+            });
+        }
+        let guest = self.guests.clone().try_acquire_owned().ok()?;
+        Some(Place {
+            _guest: Some((stranger, guest)),
+            ends: Some(Box::pin(sleep(GUEST_TIME))),
+            ..Place::default()
+        })
+    }
 }
 
 impl Connected for Incoming {
@@ -55,6 +118,11 @@ impl AsyncRead for Incoming {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(ends) = &mut self.place.ends
+            && ends.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
@@ -86,6 +154,7 @@ pub(crate) async fn accept(
 ) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    let places = Places::new();
     loop {
         let permits = async {
             let connection = connections.clone().acquire_owned().await.ok()?;
@@ -99,17 +168,22 @@ pub(crate) async fn accept(
         let Some((connection, handshake, accepted)) = accepted else {
             return;
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(it) => it,
             Err(error) => {
                 tracing::warn!(%error, "a connection of an agent could not be accepted");
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
+                sleep(ACCEPT_BACKOFF).await;
                 continue;
             }
         };
+        let Some(stranger) = places.strangers.open(peer_of(address.ip())) else {
+            tracing::debug!(%address, "too many connections without a certificate");
+            continue;
+        };
         // Heartbeats and small deltas must not wait for more bytes.
         let _ = stream.set_nodelay(true);
-        let (acceptor, ready) = (acceptor.clone(), ready.clone());
+        let (acceptor, ready, places) = (acceptor.clone(), ready.clone(), places.clone());
+        let trust_domain = hub.authority.trust_domain().to_owned();
         tokio::spawn(async move {
             let done = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
             drop(handshake);
@@ -119,9 +193,15 @@ pub(crate) async fn accept(
                     let leaf = certificates
                         .and_then(|it| it.first())
                         .map(|it| it.clone().into_owned());
+                    let peer = Peer { leaf };
+                    let Some(place) = places.take(stranger, &peer, &trust_domain) else {
+                        tracing::debug!(%address, "this peer has too many connections");
+                        return;
+                    };
                     let incoming = Incoming {
                         stream,
-                        peer: Peer { leaf },
+                        peer,
+                        place,
                         _permit: connection,
                     };
                     let _ = ready.send(incoming).await;

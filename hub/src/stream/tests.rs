@@ -319,6 +319,34 @@ async fn a_token_is_good_once_and_for_its_cluster_only() {
     assert!(here.enroll(&again, "k").await.is_ok());
 }
 
+/// Asks for a blob that nobody has, and gives how that was refused.
+async fn ask(channel: &Channel) -> Status {
+    let mut client = AgentLinkClient::new(channel.clone());
+    let digests = vec![Digest::of(b"nowhere").as_bytes().to_vec().into()];
+    match client.get_blobs(v1::GetBlobsRequest { digests }).await {
+        Ok(chunks) => chunks.into_inner().message().await.unwrap_err(),
+        Err(status) => status,
+    }
+}
+
+#[tokio::test]
+async fn one_cluster_does_not_take_the_connections_of_others() {
+    let here = Here::new().await;
+    let (greedy, other) = (here.agent("greedy").await, here.agent("other").await);
+    let digest = here.publish("other", 1, "{}");
+    let answered = |it: &Status| it.code() == Code::PermissionDenied;
+    let mut open = Vec::new();
+    for _ in 0..accept::MAX_PER_CLUSTER {
+        let channel = here.channel(Some(&greedy)).await;
+        let refused = ask(&channel).await;
+        assert!(answered(&refused), "{refused:?}");
+        open.push(channel);
+    }
+    let refused = ask(&here.channel(Some(&greedy)).await).await;
+    assert!(!answered(&refused), "{refused:?}");
+    assert!(here.blob(Some(&other), &digest).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_state_is_received_with_its_content() {
     let here = Here::new().await;
