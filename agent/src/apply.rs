@@ -281,7 +281,7 @@ fn complete(body: &mut Value, unit: &UnitKey, key: &ObjectKey, namespaced: bool)
         return;
     };
     map.remove("status");
-    if key.group.is_empty() && key.kind == "Secret" {
+    if key.is_secret() {
         encode_string_data(map);
     }
     let metadata = map

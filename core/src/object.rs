@@ -28,6 +28,13 @@ pub struct ObjectKey {
     pub name: String,
 }
 
+impl ObjectKey {
+    /// Whether it is a Secret of Kubernetes itself, whose content may be seen only in its own cluster.
+    pub fn is_secret(&self) -> bool {
+        self.group.is_empty() && self.kind == "Secret"
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
@@ -210,7 +217,7 @@ impl Object {
 
     /// Whether its content may be seen only in its own cluster.
     pub fn is_sensitive(&self) -> bool {
-        self.key.group.is_empty() && self.key.kind == "Secret"
+        self.key.is_secret()
     }
 
     /// The bytes that are digested, stored and sent: JSON with the keys of every map in order and no white space.

@@ -5,14 +5,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use capstan_helm::{
-    Chart, Files, HelmVersion, Lookup, Now, Secret, TemplateOptions, Values, template_with_lookups,
+    Chart, Files, HelmVersion, Lookup, Now, Secret, TemplateOptions, Values,
+    chart::{MAX_CHART_DEPTH, MAX_CHART_FILES},
+    template_with_lookups,
 };
 use capstan_kustomize::{ChartRenderer, ChartRequest, Entry, Tree};
-
-/// Files that one chart folder may have: what Helm's own limit on archives comes to.
-const MAX_FILES: usize = 20_000;
-/// Folders below each other.
-const MAX_DEPTH: usize = 64;
 
 /// Renders charts that lie in the tree of the build, as Helm 4 does.
 pub struct Charts {
@@ -86,12 +83,12 @@ fn files_of(tree: &dyn Tree, folder: &str) -> Result<Files, String> {
                 }
                 None => return Err(format!("{full} leads to nothing, or outside of the tree")),
             }
-            if files.len() + folders.len() > MAX_FILES {
-                return Err(format!("more than {MAX_FILES} files in the chart"));
+            if files.len() + folders.len() > MAX_CHART_FILES {
+                return Err(format!("more than {MAX_CHART_FILES} files in the chart"));
             }
-            if prefix.matches('/').count() > MAX_DEPTH {
+            if prefix.matches('/').count() > MAX_CHART_DEPTH {
                 return Err(format!(
-                    "more than {MAX_DEPTH} folders below each other in the chart"
+                    "more than {MAX_CHART_DEPTH} folders below each other in the chart"
                 ));
             }
         }

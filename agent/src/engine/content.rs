@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use capstan_core::{Digest, Entry, MediaType, Object, ObjectKey, Role, Unit};
+use capstan_core::{Digest, Entry, MediaType, Object, Role, Unit};
 use capstan_render::substitute::{Variables, complete};
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ impl Maker<'_> {
             key: entry.key.clone(),
             version: entry.version.clone(),
             digest: entry.digest,
-            sensitive: entry.sensitive || is_secret(&entry.key),
+            sensitive: entry.sensitive || entry.key.is_secret(),
             switches: Switches::default(),
             completed: None,
             refused: None,
@@ -116,8 +116,4 @@ impl Maker<'_> {
         let secret_type = secret_type.unwrap_or_default();
         item.refused = self.policy.refuses(self.namespace, &item.key, secret_type);
     }
-}
-
-fn is_secret(key: &ObjectKey) -> bool {
-    key.group.is_empty() && key.kind == "Secret"
 }

@@ -12,17 +12,13 @@ use anyhow::{Context, anyhow, bail};
 use capstan_helm::{
     Chart, Files, HelmVersion, Lookup, Now, Secret, StrvalsError, TemplateOptions, TextOptions,
     Values,
-    chart::{IgnoreRules, MAX_CHART_BYTES, MAX_FILE_BYTES},
+    chart::{IgnoreRules, MAX_CHART_BYTES, MAX_CHART_DEPTH, MAX_CHART_FILES, MAX_FILE_BYTES},
     template_with_lookups,
 };
 
 use super::ChartFlags;
 use crate::output;
 
-/// Files that one chart folder may have: what Helm's own limit on archives comes to.
-const MAX_FILES: usize = 20_000;
-/// Folders below each other.
-const MAX_DEPTH: usize = 64;
 /// What says which files of a folder are no part of the chart.
 const HELM_IGNORE: &str = ".helmignore";
 /// The fewest bytes of a secret file: what is derived from fewer could be guessed.
@@ -102,9 +98,9 @@ impl Folder<'_> {
         depth: usize,
         files: &mut Files,
     ) -> anyhow::Result<()> {
-        if depth > MAX_DEPTH {
+        if depth > MAX_CHART_DEPTH {
             bail!(
-                "{}: more than {MAX_DEPTH} folders below each other",
+                "{}: more than {MAX_CHART_DEPTH} folders below each other",
                 folder.display()
             );
         }
@@ -137,8 +133,10 @@ impl Folder<'_> {
             } else {
                 bail!("cannot load irregular file {path} as it has file mode type bits set");
             }
-            if files.len() > MAX_FILES {
-                bail!("more than {MAX_FILES} files in the chart; leave files out with .helmignore");
+            if files.len() > MAX_CHART_FILES {
+                bail!(
+                    "more than {MAX_CHART_FILES} files in the chart; leave files out with .helmignore"
+                );
             }
         }
         Ok(())

@@ -16,6 +16,10 @@ use crate::values::load_default_values;
 pub const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
 /// Bytes of all files of a chart folder: Helm's own limit for archives.
 pub const MAX_CHART_BYTES: usize = 100 * 1024 * 1024;
+/// Files that a chart's folder may have, for those who read it: what Helm's own limit on archives comes to.
+pub const MAX_CHART_FILES: usize = 20_000;
+/// Folders below each other in it.
+pub const MAX_CHART_DEPTH: usize = 64;
 /// How deep charts may be packed inside charts. People go three deep.
 pub const MAX_CHART_NESTING: usize = 20;
 

@@ -21,7 +21,9 @@ pub use archive::{ArchiveError, MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES};
 pub(crate) use cache::TemplateCache;
 pub use files::Files;
 pub use ignore::{IgnoreError, IgnoreRules, MAX_IGNORE_RULES};
-pub use load::{MAX_CHART_BYTES, MAX_CHART_NESTING, MAX_FILE_BYTES};
+pub use load::{
+    MAX_CHART_BYTES, MAX_CHART_DEPTH, MAX_CHART_FILES, MAX_CHART_NESTING, MAX_FILE_BYTES,
+};
 pub use metadata::{Dependency, Maintainer, Metadata};
 pub(crate) use metadata::{Fields, mismatch};
 
