@@ -22,9 +22,10 @@ pub(crate) use round::confirm;
 pub(crate) use sources::open_tree;
 
 use crate::{
-    plan::{Book, Overrides, PinInput, Pipeline, Placed},
+    plan::{Book, Overrides, PinInput, Pipeline, Placed, SharedUnits},
     state::Hub,
     store::DbError,
+    worker::Worker,
 };
 
 /// Even without a change, everything is looked at in this time.
@@ -45,7 +46,7 @@ pub(crate) struct Planned {
     pub(crate) heads: BTreeMap<SourceKey, Revision>,
     pub(crate) follows: BTreeMap<ClusterName, BTreeSet<SourceKey>>,
     /// By cluster: what it is rendered from.
-    pub(crate) placing: BTreeMap<ClusterName, Placing>,
+    pub(crate) placing: BTreeMap<ClusterName, Arc<Placing>>,
     /// The sources that the fleet grants.
     pub(crate) sources: BTreeMap<SourceKey, GitRepository>,
 }
@@ -56,6 +57,7 @@ pub(crate) struct Planner {
     memo: Arc<Memo>,
     /// The fleet as last parsed, and the tree it was parsed from.
     fleet: Option<(String, Arc<Fleet>)>,
+    placings: inputs::Placings,
     /// By cluster: what it was last rendered from.
     rendered: BTreeMap<ClusterName, Digest>,
     /// Blobs that are known to be on disk.
@@ -90,7 +92,7 @@ impl Planned {
         overrides: &Overrides,
         decide: impl FnOnce(&PinInput<'_>) -> T,
     ) -> T {
-        let (unmet, away) = inputs::health(&hub.view(), &self.follows);
+        let (unmet, away) = inputs::health(&hub.view_now(), &self.follows);
         let of = |name: &ClusterName, source: &SourceKey| {
             unmet
                 .get(&(name.clone(), source.clone()))
@@ -112,20 +114,25 @@ impl Planned {
 
 /// Plans until the hub stops.
 pub(crate) async fn run(hub: Arc<Hub>) {
+    let thread = match Worker::start("planner") {
+        Ok(it) => it,
+        Err(error) => {
+            tracing::error!(%error, "no thread to plan in can be had; nothing is planned");
+            return;
+        }
+    };
     let mut planner = Some(Planner::default());
     loop {
         let deciding = hub.deciding.lock().await;
-        let (worker, mut state) = (hub.clone(), planner.take().unwrap_or_default());
-        let done = tokio::task::spawn_blocking(move || {
-            let started = Instant::now();
-            let result = state.round(&worker);
-            worker
-                .metrics
-                .plan_seconds
-                .observe(started.elapsed().as_secs_f64());
+        let (given, mut state) = (hub.clone(), planner.take().unwrap_or_default());
+        let started = Instant::now();
+        let round = move || {
+            let result = state.round(&given);
             (state, result)
-        })
-        .await;
+        };
+        let done = thread.run(round).await;
+        let took = started.elapsed();
+        hub.metrics.plan_seconds.observe(took.as_secs_f64());
         drop(deciding);
         let wait = match done {
             Ok((state, Ok(()))) => {
@@ -149,7 +156,8 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         };
         tokio::select! {
             () = hub.stop.cancelled() => return,
-            () = hub.wake.notified() => tokio::time::sleep(GATHER).await,
+            // Planning takes half of a core at most, however fast the news come.
+            () = hub.wake.notified() => tokio::time::sleep(GATHER.max(took)).await,
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -158,8 +166,11 @@ pub(crate) async fn run(hub: Arc<Hub>) {
 /// Makes what the store has known to those who read, before anything else runs.
 pub(crate) fn restore(hub: &Hub) -> Result<(), DbError> {
     quarantine::count_deaths(&hub.db)?;
-    for (name, record) in hub.records()? {
-        let desired = hub.db.desired(&record.uid)?.map(Arc::new);
+    let mut shared = SharedUnits::default();
+    for (name, record) in hub.records() {
+        let mut desired = hub.db.desired(&record.uid)?;
+        desired.iter_mut().for_each(|it| shared.share(it));
+        let desired = desired.map(Arc::new);
         let orphans = hub.db.orphans(&name)?;
         if let Some(state) = &desired {
             hub.links.publish(&record.uid, state.clone());

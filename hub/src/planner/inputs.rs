@@ -1,8 +1,11 @@
 //! What a round works with: the fleet path joined with the clusters that were added.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use capstan_core::{ClusterName, SourceKey};
+use capstan_core::{ClusterName, Digest, SourceKey};
 use capstan_render::{
     Fleet, RootUnit,
     capstan::PlacementSpec,
@@ -20,12 +23,21 @@ use crate::{
 };
 
 /// What one cluster is rendered from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Placing {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) roots: Vec<RootUnit>,
     /// What is wrong with placements that concern it.
     pub(crate) problems: Vec<String>,
+    /// Of the roots and problems.
+    pub(crate) digest: Digest,
+}
+
+/// What was placed for each cluster, until the fleet path or the cluster's record changes.
+#[derive(Default)]
+pub(crate) struct Placings {
+    fleet: Option<Arc<Fleet>>,
+    known: BTreeMap<ClusterName, (Arc<ClusterRecord>, Arc<Placing>)>,
 }
 
 /// What the fleet repository is called in `sourceRef`.
@@ -95,33 +107,52 @@ fn follow(declared: &GitRepository) -> Follow {
     }
 }
 
-/// The clusters with their labels and roots. Labels and variables that the fleet path declares win.
-pub(crate) fn placing(
-    fleet: &Fleet,
-    records: &BTreeMap<ClusterName, ClusterRecord>,
-) -> BTreeMap<ClusterName, Placing> {
-    let place = |(name, record): (&ClusterName, &ClusterRecord)| {
-        let declared = fleet.clusters.get(name).cloned().unwrap_or_default();
-        let mut labels = record.labels.clone();
-        labels.extend(declared.labels);
-        let mut variables = record.variables.clone();
-        variables.extend(declared.variables);
-        let (roots, problems) = roots(name, &labels, &variables, &fleet.placements);
-        let problems = problems.iter().map(ToString::to_string).collect();
-        (
-            name.clone(),
-            Placing {
-                labels,
-                roots,
-                problems,
-            },
-        )
-    };
-    records.iter().map(place).collect()
+impl Placings {
+    /// The clusters with their labels and roots.
+    pub(crate) fn of(
+        &mut self,
+        fleet: &Arc<Fleet>,
+        records: &BTreeMap<ClusterName, Arc<ClusterRecord>>,
+    ) -> BTreeMap<ClusterName, Arc<Placing>> {
+        if !self.fleet.as_ref().is_some_and(|it| Arc::ptr_eq(it, fleet)) {
+            self.known.clear();
+            self.fleet = Some(fleet.clone());
+        }
+        self.known.retain(|name, _| records.contains_key(name));
+        for (name, record) in records {
+            let known = self.known.get(name);
+            if !known.is_some_and(|it| Arc::ptr_eq(&it.0, record)) {
+                let placing = Arc::new(place(fleet, name, record));
+                self.known.insert(name.clone(), (record.clone(), placing));
+            }
+        }
+        let all = self.known.iter();
+        all.map(|(name, it)| (name.clone(), it.1.clone())).collect()
+    }
+}
+
+/// One cluster. Labels and variables that the fleet path declares win.
+fn place(fleet: &Fleet, name: &ClusterName, record: &ClusterRecord) -> Placing {
+    let declared = fleet.clusters.get(name).cloned().unwrap_or_default();
+    let mut labels = record.labels.clone();
+    labels.extend(declared.labels);
+    let mut variables = record.variables.clone();
+    variables.extend(declared.variables);
+    let (roots, problems) = roots(name, &labels, &variables, &fleet.placements);
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Placing {
+        digest: Digest::of(format!("{:?}", (&roots, &problems)).as_bytes()),
+        labels,
+        roots,
+        problems,
+    }
 }
 
 /// The pipelines with their clusters.
-pub(crate) fn pipelines(fleet: &Fleet, placing: &BTreeMap<ClusterName, Placing>) -> Vec<Pipeline> {
+pub(crate) fn pipelines(
+    fleet: &Fleet,
+    placing: &BTreeMap<ClusterName, Arc<Placing>>,
+) -> Vec<Pipeline> {
     let pipeline = |(name, spec): (&String, &capstan_render::capstan::PipelineSpec)| {
         let mut taken: BTreeSet<ClusterName> = BTreeSet::new();
         let stages = spec.environments.iter().map(|environment| {
@@ -149,7 +180,7 @@ pub(crate) fn pipelines(fleet: &Fleet, placing: &BTreeMap<ClusterName, Placing>)
 }
 
 /// The placements with their clusters and limits.
-pub(crate) fn placed(fleet: &Fleet, placing: &BTreeMap<ClusterName, Placing>) -> Vec<Placed> {
+pub(crate) fn placed(fleet: &Fleet, placing: &BTreeMap<ClusterName, Arc<Placing>>) -> Vec<Placed> {
     let placed = |spec: &PlacementSpec| {
         let selected = placing
             .iter()

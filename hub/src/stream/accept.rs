@@ -17,14 +17,12 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
-use crate::state::Hub;
+use crate::{descriptors, state::Hub};
 
 /// A peer that does not finish its handshake in this time is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes at once: enough for 500 agents a second, too few to exhaust the memory.
 const MAX_HANDSHAKES: usize = 512;
-/// Connections at once: 10,000 agents, and those that are dialling again.
-const MAX_CONNECTIONS: usize = 12_000;
 /// Wait after an accept that failed, such as for want of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
@@ -84,7 +82,7 @@ pub(crate) async fn accept(
     acceptor: TlsAcceptor,
     ready: mpsc::Sender<Incoming>,
 ) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(descriptors::connections()));
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
         let permits = async {
