@@ -58,7 +58,8 @@ impl AgentLink for Service {
             request.into_inner(),
             outbox,
         ));
-        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+        let answers = ReceiverStream::new(answers).map_ok(|it| *it);
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn get_blobs(

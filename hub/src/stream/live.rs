@@ -41,7 +41,8 @@ const MAX_SPREAD_MS: u32 = 15_000;
 /// Agents that may dial again in a second.
 const ADMISSION_PER_SECOND: u32 = 500;
 
-type Outbox = mpsc::Sender<Result<v1::HubMessage, Status>>;
+/// Messages for the agent, in boxes: a channel has room for 32 of what it carries, also where nothing is said.
+type Outbox = mpsc::Sender<Result<Box<v1::HubMessage>, Status>>;
 
 struct Live {
     hub: Arc<Hub>,
@@ -102,9 +103,9 @@ fn ended_by(live: &Live, _: &CancellationToken) -> Ended {
     let drain = ToAgent::Drain(v1::Drain {
         reconnect_spread_ms: spread,
     });
-    let _ = live.outbox.try_send(Ok(v1::HubMessage {
+    let _ = live.outbox.try_send(Ok(Box::new(v1::HubMessage {
         message: Some(drain),
-    }));
+    })));
     let reason = match live.hub.stop.is_cancelled() {
         true => "the hub is going away",
         false => "a newer session took over, or the cluster was revoked",
@@ -269,9 +270,9 @@ impl Live {
     }
 
     async fn send(&self, message: ToAgent) -> Result<(), Ended> {
-        let message = v1::HubMessage {
+        let message = Box::new(v1::HubMessage {
             message: Some(message),
-        };
+        });
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.outbox.send(Ok(message))).await;
         match sent {
             Ok(Ok(())) => Ok(()),
