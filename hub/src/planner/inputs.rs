@@ -219,3 +219,46 @@ pub(crate) fn health(
     }
     (unmet, away)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ClusterState;
+
+    #[test]
+    fn a_cluster_is_placed_again_when_its_record_or_the_fleet_path_changes() {
+        let record = |zone: &str| ClusterRecord {
+            uid: "3e1f0c3a-5a0e-4c55-9e0b-0d2b2a3f7c11".parse().unwrap(),
+            name: "dev".parse().unwrap(),
+            labels: [("zone".to_owned(), zone.to_owned())].into(),
+            variables: BTreeMap::new(),
+            created_ms: 0,
+            state: ClusterState::Pending,
+            kube_system_uid: None,
+            sealed_digest_key: Vec::new(),
+            certificates: 0,
+            certificate_ends_ms: None,
+        };
+        let mut placings = Placings::default();
+        let dev: ClusterName = "dev".parse().unwrap();
+        let mut place = |fleet: &Arc<Fleet>, record: &Arc<ClusterRecord>| {
+            let all = placings.of(fleet, &[(dev.clone(), record.clone())].into());
+            all[&dev].clone()
+        };
+        let (fleet, one) = (Arc::new(Fleet::default()), Arc::new(record("a")));
+        let first = place(&fleet, &one);
+        assert!(Arc::ptr_eq(&first, &place(&fleet, &one)));
+        let moved = place(&fleet, &Arc::new(record("b")));
+        assert_eq!(moved.labels["zone"], "b");
+        let mut declares = Fleet::default();
+        let labels = [("zone".to_owned(), "git".to_owned())].into();
+        let declared = capstan_render::fleet::DeclaredCluster {
+            labels,
+            ..Default::default()
+        };
+        declares.clusters.insert(dev.clone(), declared);
+        let declared = place(&Arc::new(declares), &one);
+        assert_eq!(declared.labels["zone"], "git", "what Git declares wins");
+        assert!(placings.of(&fleet, &BTreeMap::new()).is_empty());
+    }
+}

@@ -399,3 +399,74 @@ impl Db {
         Ok(self.store.list(&desired_prefix(uid))?.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{ClusterState, Embedded};
+
+    fn record(name: &str) -> ClusterRecord {
+        ClusterRecord {
+            uid: uuid::Uuid::new_v4().to_string().parse().unwrap(),
+            name: name.parse().unwrap(),
+            labels: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            created_ms: 0,
+            state: ClusterState::Pending,
+            kube_system_uid: None,
+            sealed_digest_key: Vec::new(),
+            certificates: 0,
+            certificate_ends_ms: None,
+        }
+    }
+
+    fn new(record: &ClusterRecord) -> Batch {
+        let mut batch = Batch::default();
+        batch.put_cluster(record, None);
+        batch
+    }
+
+    #[test]
+    fn clusters_are_known_as_they_were_written_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let open = || Db::open(Arc::new(Embedded::open(&path).unwrap())).unwrap();
+        let db = open();
+        let mut dev = record("dev");
+        let first = db.commit(&new(&dev)).unwrap();
+        let prod = record("prod");
+        db.commit(&new(&prod)).unwrap();
+        let again = db.commit(&new(&record("dev")));
+        assert!(
+            matches!(again, Err(DbError::Store(StoreError::Conflict { .. }))),
+            "a name is one cluster's"
+        );
+        dev.state = ClusterState::Revoked;
+        let mut batch = Batch::default();
+        batch.put_cluster(&dev, Some(first + 9));
+        assert!(db.commit(&batch).is_err());
+        let state = |db: &Db| db.cluster_named(&dev.name).map(|it| it.value.state);
+        assert_eq!(
+            state(&db),
+            Some(ClusterState::Pending),
+            "it was not written"
+        );
+        let mut batch = Batch::default();
+        batch.put_cluster(&dev, Some(first));
+        db.commit(&batch).unwrap();
+        let mut batch = Batch::default();
+        batch.delete_cluster(&prod, 0);
+        db.commit(&batch).unwrap();
+        let known = |db: &Db| {
+            (
+                state(db),
+                db.cluster(&prod.uid).is_some(),
+                db.clusters().len(),
+            )
+        };
+        let before = known(&db);
+        assert_eq!(before, (Some(ClusterState::Revoked), false, 1));
+        drop(db);
+        assert_eq!(known(&open()), before);
+    }
+}
