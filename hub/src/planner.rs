@@ -32,6 +32,10 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(30);
 /// Changes that come together are planned together.
 const GATHER: Duration = Duration::from_millis(25);
+/// Rest after a round, as many times as long as it took: planning takes a third of a core however fast the news come.
+const REST: u32 = 2;
+/// The longest rest: nobody's commit waits longer for the rounds of those before.
+const MAX_REST: Duration = Duration::from_secs(1);
 /// Wait after a round that failed.
 const BACKOFF: Duration = Duration::from_secs(2);
 
@@ -112,6 +116,12 @@ impl Planned {
     }
 }
 
+/// How long to wait with the next round when there is news, where the last one took so long and ended so long ago.
+fn pause(took: Duration, ago: Duration) -> Duration {
+    let rest = (took * REST).min(MAX_REST);
+    GATHER.max(rest.saturating_sub(ago))
+}
+
 /// Plans until the hub stops.
 pub(crate) async fn run(hub: Arc<Hub>) {
     let thread = match Worker::start("planner") {
@@ -131,7 +141,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
             (state, result)
         };
         let done = thread.run(round).await;
-        let took = started.elapsed();
+        let (took, ended) = (started.elapsed(), Instant::now());
         hub.metrics.plan_seconds.observe(took.as_secs_f64());
         drop(deciding);
         let wait = match done {
@@ -156,8 +166,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         };
         tokio::select! {
             () = hub.stop.cancelled() => return,
-            // Planning takes half of a core at most, however fast the news come.
-            () = hub.wake.notified() => tokio::time::sleep(GATHER.max(took)).await,
+            () = hub.wake.notified() => tokio::time::sleep(pause(took, ended.elapsed())).await,
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -183,4 +192,25 @@ pub(crate) fn restore(hub: &Hub) -> Result<(), DbError> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_after_a_quiet_time_do_not_wait_and_a_storm_does() {
+        let ms = Duration::from_millis;
+        let table = [
+            (5, 0, 25),
+            (200, 0, 400),
+            (200, 300, 100),
+            (200, 10_000, 25),
+            (3_000, 0, 1_000),
+            (3_000, 1_000, 25),
+        ];
+        for (took, ago, expect) in table {
+            assert_eq!(pause(ms(took), ms(ago)), ms(expect), "{took} {ago}");
+        }
+    }
 }

@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_wants_attention_is_on_the_page_of_a_large_fleet() {
-        let even = |it: &u32| it % 2 == 0;
+        let even = |it: &u32| it.is_multiple_of(2);
         let shown = |most| worst_first(vec![1, 2, 3, 4, 5], most, even);
         assert_eq!(shown(5), (vec![1, 2, 3, 4, 5], vec![]), "as they are");
         assert_eq!(shown(4), (vec![1, 3, 5, 2], vec![4]));
