@@ -1,9 +1,12 @@
 //! What a cluster should be: units with their entries, under a generation and a root digest.
 
-use std::{collections::BTreeMap, fmt};
+mod entries;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::entries::Entries;
 use crate::{
     digest::Digest,
     id::{Generation, Revision, SourceKey, StoreEpoch, UnitKey, UnitKind},
@@ -25,8 +28,8 @@ pub struct DesiredState {
     pub generation: Generation,
     /// The revision that the cluster follows of each source (its pins).
     pub sources: BTreeMap<SourceKey, Source>,
-    /// The units.
-    pub units: BTreeMap<UnitKey, Unit>,
+    /// The units. Clusters and generations that have the same one share it.
+    pub units: BTreeMap<UnitKey, Arc<Unit>>,
 }
 
 /// A source as one cluster follows it.
@@ -54,18 +57,34 @@ pub struct Unit {
     /// Why the newest revision could not be rendered, for the unit's status. No secret values.
     pub problem: Option<String>,
     /// What it consists of, ordered by key.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
+}
+
+/// What the digest of a unit is made of, beside its entries.
+#[derive(Serialize)]
+struct Head<'a> {
+    spec: &'a UnitSpec,
+    origin: &'a Origin,
+    source: &'a SourceKey,
+    held_at: &'a Option<Revision>,
+    problem: &'a Option<String>,
 }
 
 impl Unit {
-    /// Orders the entries and sets the digest from everything else.
+    /// Sets the digest from everything else. What clusters have in common is digested once: the entries have a digest of
+    /// their own.
     #[must_use]
     pub fn seal(mut self) -> Self {
-        self.entries
-            .sort_by(|a, b| (&a.key, a.role).cmp(&(&b.key, b.role)));
-        self.digest = Digest::of(b"");
-        let content = serde_json::to_vec(&self).expect("a unit has only text keys");
-        self.digest = Digest::of(&content);
+        let head = Head {
+            spec: &self.spec,
+            origin: &self.origin,
+            source: &self.source,
+            held_at: &self.held_at,
+            problem: &self.problem,
+        };
+        let head = serde_json::to_vec(&head).expect("a unit has only text keys");
+        let entries = self.entries.digest();
+        self.digest = Digest::of_parts([head.as_slice(), entries.as_bytes()]);
         self
     }
 }
@@ -274,7 +293,7 @@ impl DesiredState {
 
     /// What takes `self` to `next`.
     pub fn delta(&self, next: &Self) -> Delta {
-        let changed = |key: &UnitKey, unit: &Unit| {
+        let changed = |key: &UnitKey, unit: &Arc<Unit>| {
             self.units
                 .get(key)
                 .is_none_or(|it| it.digest != unit.digest)
@@ -323,7 +342,7 @@ pub struct Delta {
     /// Sources no longer followed.
     pub sources_removed: Vec<SourceKey>,
     /// Units added or changed, whole.
-    pub upsert: BTreeMap<UnitKey, Unit>,
+    pub upsert: BTreeMap<UnitKey, Arc<Unit>>,
     /// Units removed: the agent prunes what they own, as their spec and its fuse say.
     pub remove: Vec<UnitKey>,
     /// Root of the state it gives.
@@ -370,7 +389,8 @@ mod tests {
                 digest: Digest::of(content.as_bytes()),
                 bytes: content.len() as u64,
                 path: "a.yaml".into(),
-            }],
+            }]
+            .into(),
         }
         .seal()
     }
@@ -387,7 +407,7 @@ mod tests {
                 .iter()
                 .map(|(name, content)| {
                     let key = format!("dev/Kustomization/flux-system/{name}");
-                    (key.parse().unwrap(), unit(content))
+                    (key.parse().unwrap(), Arc::new(unit(content)))
                 })
                 .collect(),
         }

@@ -19,7 +19,7 @@ pub mod inventory;
 pub mod order;
 
 pub use desired::{
-    Delta, DesiredState, Entry, MediaType, Origin, Role, Source, Unit, UnitRef, UnitSpec,
+    Delta, DesiredState, Entries, Entry, MediaType, Origin, Role, Source, Unit, UnitRef, UnitSpec,
 };
 pub use digest::Digest;
 pub use id::{

@@ -21,7 +21,7 @@ use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::{net::TcpListener, task::JoinSet};
 
 pub(crate) use auth::{ADMIN_TOKEN_FILE, Access, Actor, session_cookie};
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, on_disk};
 pub(crate) use items::age;
 pub(crate) use listen::Peer;
 pub(crate) use lists::UnitPath;

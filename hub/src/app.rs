@@ -253,8 +253,8 @@ pub(crate) fn open(
         .map_err(|it| failed("the data folder", &data)(it.to_string()))?;
     let path = data.join("store.redb");
     let store = Embedded::open(&path).map_err(|it| failed("the store", &path)(it.to_string()))?;
-    let db = Db::new(Arc::new(store));
     let in_store = |it: crate::store::DbError| failed("the store", &path)(it.to_string());
+    let db = Db::open(Arc::new(store)).map_err(in_store)?;
     let record = db.hub().map_err(in_store)?;
     let events = EventLog::open(&db).map_err(in_store)?;
     let key = keys.join("sealing.key");

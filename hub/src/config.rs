@@ -20,6 +20,9 @@ const MIN_POLL: Duration = Duration::from_secs(1);
 /// The name in agents' certificates before the cluster.
 const DEFAULT_TRUST_DOMAIN: &str = "capstan.local";
 
+/// Most enrolments in a second: what two cores sign and write, and at which a token of 32 random bytes is still never found.
+const MAX_ENROLMENTS_PER_SECOND: u32 = 1_000;
+
 /// Why the hub cannot start with what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -79,6 +82,9 @@ pub struct Config {
     pub heartbeat_seconds: u64,
     /// At most one status of an agent in this time.
     pub status_interval_ms: u32,
+    /// Enrolments that are tried in a second, over all callers: few, so that no token is found by trying. More help where a
+    /// large fleet is installed anew.
+    pub enrolments_per_second: u32,
 }
 
 impl Default for Config {
@@ -104,6 +110,7 @@ impl Default for Config {
             otlp_ca: None,
             heartbeat_seconds: 15,
             status_interval_ms: 1000,
+            enrolments_per_second: 20,
         }
     }
 }
@@ -234,6 +241,12 @@ impl Config {
                 "heartbeat_seconds and status_interval_ms must be more than 0".to_owned(),
             );
         }
+        if !(1..=MAX_ENROLMENTS_PER_SECOND).contains(&self.enrolments_per_second) {
+            return wrong(format!(
+                "enrolments_per_second {} is not between 1 and {MAX_ENROLMENTS_PER_SECOND}",
+                self.enrolments_per_second
+            ));
+        }
         Ok(())
     }
 
@@ -310,6 +323,7 @@ mod tests {
                 "need secrets_dir",
             ),
             ("trust_domain = 'a/b'", "is not a domain"),
+            ("enrolments_per_second = 0", "is not between 1 and"),
         ];
         for (text, expect) in table {
             let error = parse(text).unwrap_err();

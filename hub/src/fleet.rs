@@ -17,7 +17,8 @@ pub(crate) use conditions::{Condition, cluster_conditions, object_conditions, un
 /// Everything that is known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FleetView {
-    pub(crate) clusters: BTreeMap<ClusterName, ClusterView>,
+    /// Each is shared with whoever reads it: a copy of the view is a look at one moment, and holds nobody up.
+    pub(crate) clusters: BTreeMap<ClusterName, Arc<ClusterView>>,
     /// What is wrong in the fleet path, as people should read it.
     pub(crate) problems: Vec<String>,
 }
@@ -26,11 +27,16 @@ impl FleetView {
     /// The cluster, of which nothing is known where it was not there, or another one had its name.
     pub(crate) fn know(&mut self, name: &ClusterName, uid: &ClusterUid) -> &mut ClusterView {
         let cluster = self.clusters.entry(name.clone());
-        let cluster = cluster.or_insert_with(|| ClusterView::new(uid.clone()));
+        let cluster = cluster.or_insert_with(|| Arc::new(ClusterView::new(uid.clone())));
         if cluster.uid != *uid {
-            *cluster = ClusterView::new(uid.clone());
+            *cluster = Arc::new(ClusterView::new(uid.clone()));
         }
-        cluster
+        Arc::make_mut(cluster)
+    }
+
+    /// The cluster, to change it. Who reads it at the moment goes on seeing what it was.
+    pub(crate) fn cluster_mut(&mut self, name: &ClusterName) -> Option<&mut ClusterView> {
+        self.clusters.get_mut(name).map(Arc::make_mut)
     }
 }
 

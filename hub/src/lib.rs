@@ -10,6 +10,7 @@ mod app;
 mod clock;
 mod config;
 mod console;
+mod descriptors;
 mod events;
 mod files;
 mod fleet;
@@ -27,6 +28,7 @@ mod state;
 mod store;
 mod stream;
 mod trace;
+mod worker;
 
 pub use app::{RunningHub, StartError, run, start};
 pub use config::{ApiTls, Args, Config, ConfigError, CredentialGrant, FleetSource, Webhook};

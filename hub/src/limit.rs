@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 /// Peers that are told apart at once; further ones are refused for the moment.
 const MAX_PEERS: usize = 10_000;
 /// Bits of an IPv6 address that one peer cannot choose freely.
@@ -132,6 +134,17 @@ impl<K: Ord> Drop for Open<K> {
             }
         }
     }
+}
+
+/// Jobs of requests that wait for the disk or compute at once. Each needs a thread, more of them only hold memory, and what they
+/// write is written one after the other, many together.
+const JOBS: usize = 32;
+static TURNS: Semaphore = Semaphore::const_new(JOBS);
+
+/// Waits until a job may begin. It ends with what this gives.
+pub(crate) async fn turn() -> Option<SemaphorePermit<'static>> {
+    // It is never closed.
+    TURNS.acquire().await.ok()
 }
 
 /// Lets so many begin in a second, one after the other; whoever comes faster waits for its turn.

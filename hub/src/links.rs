@@ -1,7 +1,7 @@
 //! For each cluster: the newest desired state, a few before it, commands that wait, and the one live session.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -77,18 +77,22 @@ impl Links {
         states.find(|it| Held::of(it) == *held).cloned()
     }
 
-    /// Whether this digest is named by what the cluster has or just had, with whether it is sensitive.
+    /// Whether all of these are named by what the cluster has or just had.
     pub(crate) fn names(&self, uid: &ClusterUid, digests: &[Digest]) -> bool {
         let states: Vec<_> = match self.all().get(uid) {
             Some(link) => link.states.iter().cloned().collect(),
             None => return false,
         };
-        let named: std::collections::BTreeSet<&Digest> = states
-            .iter()
-            .flat_map(|it| it.units.values())
-            .flat_map(|it| it.entries.iter().map(|it| &it.digest))
-            .collect();
-        digests.iter().all(|it| named.contains(it))
+        let mut unnamed: BTreeSet<&Digest> = digests.iter().collect();
+        // Newest first: it names what is asked for, most often.
+        let units = states.iter().rev().flat_map(|it| it.units.values());
+        for entry in units.flat_map(|it| it.entries.iter()) {
+            if unnamed.is_empty() {
+                break;
+            }
+            unnamed.remove(&entry.digest);
+        }
+        unnamed.is_empty()
     }
 
     /// Takes the place of the live session, ending the one before.
@@ -152,7 +156,7 @@ impl Links {
     }
 
     /// The digests that any state kept here names.
-    pub(crate) fn all_named(&self) -> std::collections::BTreeSet<Digest> {
+    pub(crate) fn all_named(&self) -> BTreeSet<Digest> {
         let all = self.all();
         let states = all.values().flat_map(|it| &it.states);
         let entries = states

@@ -127,7 +127,7 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
 
 async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
     {
-        let view = hub.view();
+        let view = hub.view_now();
         let it = &hub.metrics;
         let (mut units, mut ready, mut objects) = (0, 0, 0);
         for cluster in view.clusters.values() {

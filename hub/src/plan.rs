@@ -12,6 +12,6 @@ mod promotion;
 pub(crate) use book::{
     Book, EnvironmentKey, Freeze, Hold, Orphan, Orphans, Overrides, Pin, UnitOverride,
 };
-pub(crate) use desired::{Next, NextInput, Outcome, next};
+pub(crate) use desired::{Next, NextInput, Outcome, SharedUnits, next};
 pub(crate) use pins::{Decision, PinInput, Pipeline, Placed, Stage, decide, unmet_of};
 pub(crate) use promotion::{Refusal, Request, Target, promote, release, rollback};

@@ -22,15 +22,20 @@ pub(crate) use round::confirm;
 pub(crate) use sources::open_tree;
 
 use crate::{
-    plan::{Book, Overrides, PinInput, Pipeline, Placed},
+    plan::{Book, Overrides, PinInput, Pipeline, Placed, SharedUnits},
     state::Hub,
     store::DbError,
+    worker::Worker,
 };
 
 /// Even without a change, everything is looked at in this time.
 const PERIOD: Duration = Duration::from_secs(30);
 /// Changes that come together are planned together.
 const GATHER: Duration = Duration::from_millis(25);
+/// Rest after a round, as many times as long as it took: planning takes a third of a core however fast the news come.
+const REST: u32 = 2;
+/// The longest rest: nobody's commit waits longer for the rounds of those before.
+const MAX_REST: Duration = Duration::from_secs(1);
 /// Wait after a round that failed.
 const BACKOFF: Duration = Duration::from_secs(2);
 
@@ -45,7 +50,7 @@ pub(crate) struct Planned {
     pub(crate) heads: BTreeMap<SourceKey, Revision>,
     pub(crate) follows: BTreeMap<ClusterName, BTreeSet<SourceKey>>,
     /// By cluster: what it is rendered from.
-    pub(crate) placing: BTreeMap<ClusterName, Placing>,
+    pub(crate) placing: BTreeMap<ClusterName, Arc<Placing>>,
     /// The sources that the fleet grants.
     pub(crate) sources: BTreeMap<SourceKey, GitRepository>,
 }
@@ -56,6 +61,7 @@ pub(crate) struct Planner {
     memo: Arc<Memo>,
     /// The fleet as last parsed, and the tree it was parsed from.
     fleet: Option<(String, Arc<Fleet>)>,
+    placings: inputs::Placings,
     /// By cluster: what it was last rendered from.
     rendered: BTreeMap<ClusterName, Digest>,
     /// Blobs that are known to be on disk.
@@ -90,7 +96,7 @@ impl Planned {
         overrides: &Overrides,
         decide: impl FnOnce(&PinInput<'_>) -> T,
     ) -> T {
-        let (unmet, away) = inputs::health(&hub.view(), &self.follows);
+        let (unmet, away) = inputs::health(&hub.view_now(), &self.follows);
         let of = |name: &ClusterName, source: &SourceKey| {
             unmet
                 .get(&(name.clone(), source.clone()))
@@ -110,22 +116,33 @@ impl Planned {
     }
 }
 
+/// How long to wait with the next round when there is news, where the last one took so long and ended so long ago.
+fn pause(took: Duration, ago: Duration) -> Duration {
+    let rest = (took * REST).min(MAX_REST);
+    GATHER.max(rest.saturating_sub(ago))
+}
+
 /// Plans until the hub stops.
 pub(crate) async fn run(hub: Arc<Hub>) {
+    let thread = match Worker::start("planner") {
+        Ok(it) => it,
+        Err(error) => {
+            tracing::error!(%error, "no thread to plan in can be had; nothing is planned");
+            return;
+        }
+    };
     let mut planner = Some(Planner::default());
     loop {
         let deciding = hub.deciding.lock().await;
-        let (worker, mut state) = (hub.clone(), planner.take().unwrap_or_default());
-        let done = tokio::task::spawn_blocking(move || {
-            let started = Instant::now();
-            let result = state.round(&worker);
-            worker
-                .metrics
-                .plan_seconds
-                .observe(started.elapsed().as_secs_f64());
+        let (given, mut state) = (hub.clone(), planner.take().unwrap_or_default());
+        let started = Instant::now();
+        let round = move || {
+            let result = state.round(&given);
             (state, result)
-        })
-        .await;
+        };
+        let done = thread.run(round).await;
+        let (took, ended) = (started.elapsed(), Instant::now());
+        hub.metrics.plan_seconds.observe(took.as_secs_f64());
         drop(deciding);
         let wait = match done {
             Ok((state, Ok(()))) => {
@@ -149,7 +166,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         };
         tokio::select! {
             () = hub.stop.cancelled() => return,
-            () = hub.wake.notified() => tokio::time::sleep(GATHER).await,
+            () = hub.wake.notified() => tokio::time::sleep(pause(took, ended.elapsed())).await,
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -158,8 +175,11 @@ pub(crate) async fn run(hub: Arc<Hub>) {
 /// Makes what the store has known to those who read, before anything else runs.
 pub(crate) fn restore(hub: &Hub) -> Result<(), DbError> {
     quarantine::count_deaths(&hub.db)?;
-    for (name, record) in hub.records()? {
-        let desired = hub.db.desired(&record.uid)?.map(Arc::new);
+    let mut shared = SharedUnits::default();
+    for (name, record) in hub.records() {
+        let mut desired = hub.db.desired(&record.uid)?;
+        desired.iter_mut().for_each(|it| shared.share(it));
+        let desired = desired.map(Arc::new);
         let orphans = hub.db.orphans(&name)?;
         if let Some(state) = &desired {
             hub.links.publish(&record.uid, state.clone());
@@ -172,4 +192,25 @@ pub(crate) fn restore(hub: &Hub) -> Result<(), DbError> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_after_a_quiet_time_do_not_wait_and_a_storm_does() {
+        let ms = Duration::from_millis;
+        let table = [
+            (5, 0, 25),
+            (200, 0, 400),
+            (200, 300, 100),
+            (200, 10_000, 25),
+            (3_000, 0, 1_000),
+            (3_000, 1_000, 25),
+        ];
+        for (took, ago, expect) in table {
+            assert_eq!(pause(ms(took), ms(ago)), ms(expect), "{took} {ago}");
+        }
+    }
 }

@@ -52,7 +52,7 @@ pub(crate) fn cluster(input: &Input<'_>, memo: &Memo) -> Rendered {
                     spec: unit.spec,
                     origin: unit.origin,
                     source: unit.source,
-                    entries: unit.entries.iter().map(|it| it.entry.clone()).collect(),
+                    entries: unit.listed,
                 }
             }
             UnitOutcome::Failed { problems, .. } => {

@@ -58,7 +58,7 @@ pub(crate) enum Event {
     },
     /// Anything else from the agent: it lives.
     Heard,
-    /// Time passes.
+    /// Time has passed: due at [`Session::due_ms`], and harmless at any other time.
     Tick,
 }
 
@@ -181,9 +181,18 @@ impl Session {
                     self.sent = None;
                     self.snapshot = true;
                 }
+                self.retry_at.take_if(|it| *it <= now_ms);
             }
         }
         self.send(now_ms).into_iter().collect()
+    }
+
+    /// When [`Event::Tick`] is due where nothing else happens before. Ten thousand idle sessions wake as seldom as they can.
+    pub(crate) fn due_ms(&self) -> u64 {
+        let silent = self.heard_ms + self.heartbeat_ms * MISSED_HEARTBEATS + 1;
+        let received = self.sent.as_ref().map(|it| it.1 + RECEIVE_TIMEOUT_MS + 1);
+        let others = received.into_iter().chain(self.retry_at);
+        others.fold(silent, u64::min)
     }
 
     fn hello(

@@ -110,6 +110,16 @@ impl Hub {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is known now, to look at for as long as it takes: everybody else goes on.
+    pub(crate) fn view_now(&self) -> FleetView {
+        self.view().clone()
+    }
+
+    /// What is known now of one cluster.
+    pub(crate) fn cluster_now(&self, name: &ClusterName) -> Option<Arc<ClusterView>> {
+        self.view().clusters.get(name).cloned()
+    }
+
     /// Changes what is known, and tells those who watch.
     pub(crate) fn change_view<T>(&self, change: impl FnOnce(&mut FleetView) -> T) -> T {
         let changed = change(&mut self.view());
@@ -119,7 +129,7 @@ impl Hub {
 
     /// Changes what is known of one cluster, if there is such a one.
     pub(crate) fn change_cluster(&self, name: &ClusterName, change: impl FnOnce(&mut ClusterView)) {
-        self.change_view(|view| view.clusters.get_mut(name).map(change));
+        self.change_view(|view| view.cluster_mut(name).map(change));
     }
 
     /// Wakes when what is known changes.
@@ -167,9 +177,9 @@ impl Hub {
     }
 
     /// The clusters by name.
-    pub(crate) fn records(&self) -> Result<BTreeMap<ClusterName, ClusterRecord>, DbError> {
-        let all = self.db.clusters()?.into_iter();
-        Ok(all.map(|it| (it.value.name.clone(), it.value)).collect())
+    pub(crate) fn records(&self) -> BTreeMap<ClusterName, Arc<ClusterRecord>> {
+        let all = self.db.clusters().into_iter();
+        all.map(|it| (it.value.name.clone(), it.value)).collect()
     }
 }
 

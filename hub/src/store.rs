@@ -3,10 +3,13 @@
 //! Whatever is large (rendered objects) or short-lived (heartbeats, full statuses) is not here.
 
 mod blobs;
+mod clusters;
 mod db;
 mod embedded;
+mod hot;
 mod records;
 mod seal;
+mod zstd;
 
 pub(crate) use blobs::{BlobError, Blobs};
 pub(crate) use db::{Db, DbError, KEPT_EVENTS, Versioned};

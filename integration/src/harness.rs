@@ -69,6 +69,14 @@ impl Fleet {
         Self::start_over(Transport::Http, kind, names, files).await
     }
 
+    /// A fleet without clusters, with more in the hub's configuration, as lines of TOML.
+    ///
+    /// # Errors
+    /// When a part cannot be started.
+    pub async fn start_configured(hub: &str, files: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::begin(Transport::Http, hub, (ClusterKind::Sim, &[]), files).await
+    }
+
     /// The same, with a hub that follows the repository over `transport`.
     ///
     /// # Errors
@@ -77,6 +85,15 @@ impl Fleet {
         transport: Transport,
         kind: ClusterKind,
         names: &[&str],
+        files: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        Self::begin(transport, "", (kind, names), files).await
+    }
+
+    async fn begin(
+        transport: Transport,
+        hub: &str,
+        (kind, names): (ClusterKind, &[&str]),
         files: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
@@ -89,7 +106,7 @@ impl Fleet {
         let started = Cluster::start_all(kind, names, folder.path()).await?;
         let named = names.iter().map(|name| (*name).to_owned());
         let clusters = named.zip(started).collect();
-        let config = write_config(folder.path(), &git.hub_config())?;
+        let config = write_config(folder.path(), &format!("{hub}\n{}", git.hub_config()))?;
         let hub = Process::start(folder.path(), "hub", &["hub", "--config", &config])?;
         let api = api(&hub, folder.path()).await?;
         let mut fleet = Self {

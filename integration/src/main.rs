@@ -35,6 +35,9 @@ enum Command {
         name: String,
         /// A folder laid out like the shared data.
         dir: Option<PathBuf>,
+        /// The largest size, where a benchmark has sizes: the agents of `swarm`.
+        #[arg(long)]
+        size: Option<usize>,
         /// Prints `[{"name", "value", "unit", "baseline", "ratio"}]` instead of a table.
         #[arg(long)]
         json: bool,
@@ -71,7 +74,12 @@ fn main() -> anyhow::Result<ExitCode> {
             tool: Tool::Fleets,
             dir,
         } => run_fleets(dir.as_deref()),
-        Command::Bench { name, dir, json } => bench::main(&name, dir.as_deref(), json),
+        Command::Bench {
+            name,
+            dir,
+            size,
+            json,
+        } => bench::main(&name, dir.as_deref(), size, json),
         Command::Tools => build_tools(),
         Command::Hub(args) => process(async { Ok(capstan_hub::run(args.into_config()?).await?) }),
         Command::Agent(args) => process(capstan_agent::run(

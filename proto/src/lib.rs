@@ -13,6 +13,7 @@ pub mod v1 {
     tonic::include_proto!("capstan.v1");
 }
 
+mod codec;
 mod convert;
 mod trace;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use capstan_core::{
-    Digest, Entry, MediaType, Object, ObjectError, Origin, Revision, Role, SourceKey, UnitKey,
-    UnitSpec,
+    Digest, Entries, Entry, MediaType, Object, ObjectError, Origin, Revision, Role, SourceKey,
+    UnitKey, UnitSpec,
     desired::{MAX_ENTRIES, ObjectRef},
     object::MAX_OBJECT_BYTES,
 };
@@ -59,6 +59,8 @@ pub struct RenderedUnit {
     pub revision: Revision,
     /// What is applied, shared with every cluster that renders the same.
     pub entries: Arc<Vec<RenderedEntry>>,
+    /// The same without their bytes, shared likewise.
+    pub listed: Entries,
     /// The Flux objects among what was built: they are units and sources of their own, not applied.
     pub flux: Arc<Vec<FluxObject>>,
 }
@@ -91,6 +93,7 @@ impl std::fmt::Debug for RenderedEntry {
 #[derive(Debug)]
 pub(crate) struct Build {
     entries: Arc<Vec<RenderedEntry>>,
+    listed: Entries,
     flux: Arc<Vec<FluxObject>>,
 }
 
@@ -131,6 +134,7 @@ pub fn render_unit(input: &UnitInput<'_>, memo: &Memo) -> Result<RenderedUnit, V
         source: input.source.clone(),
         revision: input.pinned.revision.clone(),
         entries: build.entries.clone(),
+        listed: build.listed.clone(),
         flux: build.flux.clone(),
     })
 }
@@ -246,8 +250,9 @@ fn build_unit(input: &UnitInput<'_>, base: &Base) -> Result<Build, Vec<Problem>>
     if !problems.is_empty() {
         return Err(problems);
     }
-    let entries = entries.into_iter().map(|(entry, _)| entry).collect();
+    let entries: Vec<RenderedEntry> = entries.into_iter().map(|(entry, _)| entry).collect();
     Ok(Build {
+        listed: entries.iter().map(|it| it.entry.clone()).collect(),
         entries: Arc::new(entries),
         flux: Arc::new(flux),
     })

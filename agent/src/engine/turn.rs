@@ -1,7 +1,12 @@
 //! One turn of the engine: every unit that something happened to is looked at, its pass started where one is due, and
 //! its report made.
 
-use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeSet,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use capstan_core::{
     Digest, ObjectKey, Phase, Severity, Substitution, UnitKey, UnitReport, UnitSpec,
@@ -225,7 +230,7 @@ impl<C: Cluster> Engine<C> {
         let Some(state) = self.units.get_mut(key) else {
             return;
         };
-        let warns = |it: &capstan_core::Unit| it.spec.drift == DriftMode::Warn;
+        let warns = |it: &Arc<capstan_core::Unit>| it.spec.drift == DriftMode::Warn;
         if !state.unit.as_ref().is_some_and(warns) {
             return;
         }
@@ -431,7 +436,7 @@ impl<C: Cluster> Engine<C> {
         let observed = self.shared.observed();
         let reads = state.unread().map(reading);
         let judgement = judge(&View {
-            unit: state.unit.as_ref(),
+            unit: state.unit.as_deref(),
             stopped,
             lacks: state.lacks(),
             waits_for: waits_for.or(reads),

@@ -32,7 +32,7 @@ pub(super) enum Inputs {
 #[derive(Debug, Default)]
 pub(super) struct UnitState {
     /// As it is wanted; none where it is being removed.
-    pub(super) unit: Option<Unit>,
+    pub(super) unit: Option<Arc<Unit>>,
     /// The revision that its content is from.
     pub(super) revision: Option<Revision>,
     pub(super) items: Arc<Vec<Item>>,
@@ -90,7 +90,7 @@ impl UnitState {
     }
 
     /// Takes new content, of which items are made next.
-    pub(super) fn replace(&mut self, unit: &Unit) {
+    pub(super) fn replace(&mut self, unit: &Arc<Unit>) {
         self.unit = Some(unit.clone());
         self.complete = false;
         self.begin_anew();

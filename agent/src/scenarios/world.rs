@@ -152,9 +152,10 @@ impl World {
             source,
             held_at: None,
             problem: None,
-            entries,
+            entries: entries.into(),
         };
-        self.state.units.insert(unit_key(name), unit.seal());
+        let unit = Arc::new(unit.seal());
+        self.state.units.insert(unit_key(name), unit);
     }
 
     /// Adds an object to a unit as text, which the agent completes.
@@ -163,7 +164,8 @@ impl World {
         let object = Object::parse(value).unwrap();
         let digest = Digest::of(text.as_bytes());
         let unit = self.state.units.get_mut(&unit_key(name)).unwrap();
-        unit.entries.push(Entry {
+        let mut entries = unit.entries.to_vec();
+        entries.push(Entry {
             key: object.key().clone(),
             version: object.version().into(),
             role: Role::Object,
@@ -173,7 +175,11 @@ impl World {
             bytes: text.len() as u64,
             path: "a.yaml".into(),
         });
-        *unit = unit.clone().seal();
+        let changed = Unit {
+            entries: entries.into(),
+            ..(**unit).clone()
+        };
+        *unit = Arc::new(changed.seal());
         self.contents.insert(digest, text.as_bytes().to_vec());
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use capstan_core::{Origin, Source, Unit, UnitSpec};
+use capstan_core::{Entries, Origin, Source, Unit, UnitSpec};
 use capstan_proto::snapshot_chunks;
 
 use super::*;
@@ -25,7 +25,7 @@ fn state(seed: u8, generation: u64, units: &[(u8, u64)]) -> DesiredState {
             source: source.clone(),
             held_at: None,
             problem: None,
-            entries: Vec::new(),
+            entries: Entries::default(),
         }
         .seal()
     };
@@ -42,7 +42,7 @@ fn state(seed: u8, generation: u64, units: &[(u8, u64)]) -> DesiredState {
         .into(),
         units: units
             .iter()
-            .map(|(name, content)| (key(*name), unit(*content)))
+            .map(|(name, content)| (key(*name), Arc::new(unit(*content))))
             .collect(),
     }
 }

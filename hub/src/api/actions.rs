@@ -83,11 +83,8 @@ pub(super) async fn change_overrides(
 }
 
 fn known(hub: &Hub, key: &UnitKey) -> Result<(), ApiError> {
-    let view = hub.view();
-    let found = view
-        .clusters
-        .get(&key.home)
-        .is_some_and(|it| it.unit_keys().contains(key));
+    let cluster = hub.cluster_now(&key.home);
+    let found = cluster.is_some_and(|it| it.unit_keys().contains(key));
     if found { Ok(()) } else { Err(no_unit(key)) }
 }
 
@@ -101,11 +98,8 @@ pub(crate) async fn reconcile(
     let key = path.key()?;
     known(&served.hub, &key)?;
     let source = {
-        let view = served.hub.view();
-        let desired = view
-            .clusters
-            .get(&key.home)
-            .and_then(|it| it.desired.clone());
+        let cluster = served.hub.cluster_now(&key.home);
+        let desired = cluster.and_then(|it| it.desired.clone());
         desired.and_then(|it| Some(it.units.get(&key)?.source.clone()))
     };
     if let Some(source) = &source {
@@ -138,11 +132,8 @@ fn suspended_in_git(hub: &Hub, key: &UnitKey, overrides: &Overrides) -> bool {
     if let Some(set) = overrides.units.get(key) {
         return set.suspended_in_git;
     }
-    let view = hub.view();
-    let desired = view
-        .clusters
-        .get(&key.home)
-        .and_then(|it| it.desired.as_ref());
+    let cluster = hub.cluster_now(&key.home);
+    let desired = cluster.as_ref().and_then(|it| it.desired.as_ref());
     desired
         .and_then(|it| it.units.get(key))
         .is_some_and(|it| it.spec.suspend)
@@ -225,8 +216,8 @@ pub(crate) async fn approve(
         since_ms: now_ms(),
     };
     let (uid, orphaned, confirm) = {
-        let view = served.hub.view();
-        let cluster = view.clusters.get(&key.home).ok_or_else(|| no_unit(&key))?;
+        let cluster = served.hub.cluster_now(&key.home);
+        let cluster = cluster.ok_or_else(|| no_unit(&key))?;
         let confirm = cluster.units.get(&key).and_then(|it| it.confirm);
         (
             cluster.uid.clone(),

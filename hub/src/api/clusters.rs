@@ -1,6 +1,6 @@
 //! Adding clusters and cutting them off.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Extension, Json,
@@ -67,9 +67,8 @@ pub(crate) async fn add(
         .map_err(|_| ApiError::Unavailable)?;
     let audit = audit(&actor, "cluster add", &name, &asked.reason);
     let hub = served.hub.clone();
-    let _deciding = served.hub.deciding.lock().await;
     let answer = on_disk(move || {
-        if hub.db.cluster_named(&name)?.is_some() {
+        if hub.db.cluster_named(&name).is_some() {
             return Err(ApiError::Refused(format!(
                 "there is a cluster {name} already; `capstan cluster token {name}` makes a new token for it"
             )));
@@ -124,8 +123,8 @@ fn enrolment(hub: &Hub, record: &ClusterRecord, token: &Secret) -> Value {
     })
 }
 
-fn find(hub: &Hub, name: &ClusterName) -> Result<Versioned<ClusterRecord>, ApiError> {
-    hub.db.cluster_named(name)?.ok_or_else(|| no_cluster(name))
+fn find(hub: &Hub, name: &ClusterName) -> Result<Versioned<Arc<ClusterRecord>>, ApiError> {
+    hub.db.cluster_named(name).ok_or_else(|| no_cluster(name))
 }
 
 /// Deletes the tokens of a cluster that nobody has used.
@@ -150,7 +149,7 @@ pub(crate) async fn token(
     let hub = served.hub.clone();
     let answer = on_disk(move || {
         let found = find(&hub, &name)?;
-        let mut record = found.value;
+        let mut record = (*found.value).clone();
         let mut batch = Batch::default();
         drop_tokens(&hub, &record.uid, &mut batch)?;
         if record.state == ClusterState::Revoked {
@@ -178,7 +177,7 @@ pub(crate) async fn revoke(
     let asked = name.clone();
     on_disk(move || {
         let found = find(&hub, &asked)?;
-        let mut record = found.value;
+        let mut record = (*found.value).clone();
         record.state = ClusterState::Revoked;
         let mut batch = Batch::default();
         drop_tokens(&hub, &record.uid, &mut batch)?;

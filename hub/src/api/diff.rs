@@ -121,7 +121,7 @@ fn cluster_differences(
     wanted: Option<&Revision>,
     unit: Option<&UnitKey>,
 ) -> Result<Vec<Value>, ApiError> {
-    let Some(record) = hub.db.cluster_named(name)?.map(|it| it.value) else {
+    let Some(record) = hub.db.cluster_named(name).map(|it| it.value) else {
         return Ok(Vec::new());
     };
     let Some(key) = hub.digest_key(&record) else {
@@ -173,7 +173,7 @@ fn cluster_differences(
         let old = desired
             .units
             .get(it)
-            .map(|it| it.entries.as_slice())
+            .map(|it| &*it.entries)
             .unwrap_or_default();
         match rendered.outcomes.get(it) {
             Some(Outcome::Rendered { entries, .. }) => {

@@ -2,12 +2,13 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
+    limit::turn,
     plan::Refusal,
     store::{DbError, StoreError},
 };
@@ -75,10 +76,19 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// Runs something that waits for the disk where it may wait.
-pub(super) async fn on_disk<T: Send + 'static>(
+/// Makes a list, which may be one of ten thousand clusters, where that holds up nobody else.
+pub(super) async fn listed(
+    make: impl FnOnce() -> Value + Send + 'static,
+) -> Result<Response, ApiError> {
+    let bytes = on_disk(move || Ok(make().to_string())).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+/// Runs something that waits for the disk, or takes long, where it may.
+pub(crate) async fn on_disk<T: Send + 'static>(
     run: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
+    let _turn = turn().await;
     match tokio::task::spawn_blocking(run).await {
         Ok(done) => done,
         Err(error) => {

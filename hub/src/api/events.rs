@@ -25,6 +25,8 @@ const MAX_LISTED: usize = 1_000;
 const DEFAULT_LISTED: usize = 200;
 /// Changes that come together are told together.
 const GATHER: Duration = Duration::from_millis(150);
+/// In a large fleet for longer, by so much for each cluster: whoever is told reads what there is of all of them.
+const GATHER_EACH: Duration = Duration::from_micros(100);
 /// Proxies close what is silent.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Events that wait for one reader.
@@ -155,7 +157,8 @@ pub(crate) async fn changes(State(served): State<Served>) -> impl IntoResponse {
                 _ = view.changed() => {}
                 _ = happened.changed() => {}
             }
-            tokio::time::sleep(GATHER).await;
+            let clusters = u32::try_from(served.hub.view().clusters.len()).unwrap_or(u32::MAX);
+            tokio::time::sleep(GATHER.max(GATHER_EACH * clusters)).await;
         }
     });
     Stream::new(ReceiverStream::new(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::{
     Json,
     extract::{Path, Query, State},
+    response::Response,
 };
 use capstan_core::{ClusterName, SourceKey, UnitKey};
 use serde::Deserialize;
@@ -12,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::{
     ApiError, Served,
-    error::on_disk,
+    error::listed,
     items::{cluster_item, item, list, object_items, unit_item},
 };
-use crate::{clock::rfc3339, source::without_credentials, store::ClusterRecord};
+use crate::{clock::rfc3339, fleet::ClusterView, source::without_credentials};
 
 /// What to list. An empty value is no filter.
 #[derive(Debug, Default, Deserialize)]
@@ -99,27 +100,23 @@ pub(crate) async fn hub(State(served): State<Served>) -> Json<Value> {
     }))
 }
 
-async fn records(served: &Served) -> Result<BTreeMap<ClusterName, ClusterRecord>, ApiError> {
-    let hub = served.hub.clone();
-    on_disk(move || Ok(hub.records()?)).await
-}
-
 /// Clusters.
 pub(crate) async fn clusters(
     State(served): State<Served>,
     Query(filter): Query<Filter>,
-) -> Result<Json<Value>, ApiError> {
-    let records = records(&served).await?;
-    let view = served.hub.view();
-    let shown = view.clusters.iter().filter(|(name, it)| {
-        filter.takes_cluster(name, &it.environments) && passes(filter.name.as_ref(), name.as_str())
-    });
-    Ok(Json(list(
-        "Cluster",
-        shown
-            .map(|(name, it)| cluster_item(name, it, records.get(name)))
-            .collect(),
-    )))
+) -> Result<Response, ApiError> {
+    listed(move || {
+        let hub = &served.hub;
+        let view = hub.view_now();
+        let shown = view.clusters.iter().filter(|(name, it)| {
+            filter.takes_cluster(name, &it.environments)
+                && passes(filter.name.as_ref(), name.as_str())
+        });
+        let record = |it: &ClusterView| hub.db.cluster(&it.uid).map(|it| it.value);
+        let items = shown.map(|(name, it)| cluster_item(name, it, record(it).as_deref()));
+        list("Cluster", items.collect())
+    })
+    .await
 }
 
 /// One cluster.
@@ -128,30 +125,33 @@ pub(crate) async fn cluster(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let name = cluster_name(&name)?;
-    let records = records(&served).await?;
-    let view = served.hub.view();
-    let cluster = view.clusters.get(&name).ok_or_else(|| no_cluster(&name))?;
-    Ok(Json(cluster_item(&name, cluster, records.get(&name))))
+    let cluster = served.hub.cluster_now(&name);
+    let cluster = cluster.ok_or_else(|| no_cluster(&name))?;
+    let record = served.hub.db.cluster(&cluster.uid).map(|it| it.value);
+    Ok(Json(cluster_item(&name, &cluster, record.as_deref())))
 }
 
 /// Units.
 pub(crate) async fn units(
     State(served): State<Served>,
     Query(filter): Query<Filter>,
-) -> Json<Value> {
-    let view = served.hub.view();
-    let mut items = Vec::new();
-    for (name, cluster) in &view.clusters {
-        if filter.takes_cluster(name, &cluster.environments) {
-            let keys = cluster.unit_keys();
-            items.extend(
-                keys.iter()
-                    .filter(|it| filter.takes_unit(it))
-                    .map(|it| unit_item(cluster, it)),
-            );
+) -> Result<Response, ApiError> {
+    listed(move || {
+        let view = served.hub.view_now();
+        let mut items = Vec::new();
+        for (name, cluster) in &view.clusters {
+            if filter.takes_cluster(name, &cluster.environments) {
+                let keys = cluster.unit_keys();
+                items.extend(
+                    keys.iter()
+                        .filter(|it| filter.takes_unit(it))
+                        .map(|it| unit_item(cluster, it)),
+                );
+            }
         }
-    }
-    Json(list("Unit", items))
+        list("Unit", items)
+    })
+    .await
 }
 
 /// One unit, with its entries.
@@ -161,15 +161,12 @@ pub(crate) async fn unit(
 ) -> Result<Json<Value>, ApiError> {
     let key = path.key()?;
     let found = {
-        let view = served.hub.view();
-        let cluster = view
-            .clusters
-            .get(&key.home)
-            .ok_or_else(|| no_cluster(&key.home))?;
+        let cluster = served.hub.cluster_now(&key.home);
+        let cluster = cluster.ok_or_else(|| no_cluster(&key.home))?;
         if !cluster.unit_keys().contains(&key) {
             return Err(no_unit(&key));
         }
-        let mut found = unit_item(cluster, &key);
+        let mut found = unit_item(&cluster, &key);
         if let Some(unit) = cluster.desired.as_ref().and_then(|it| it.units.get(&key)) {
             let entry = |it: &capstan_core::Entry| json!({"key": it.key.to_string(), "path": it.path, "digest": it.digest});
             found["entries"] = unit.entries.iter().map(entry).collect();
@@ -183,33 +180,36 @@ pub(crate) async fn unit(
 pub(crate) async fn objects(
     State(served): State<Served>,
     Query(filter): Query<Filter>,
-) -> Json<Value> {
-    let view = served.hub.view();
-    let mut items = Vec::new();
-    for (name, cluster) in &view.clusters {
-        if !filter.takes_cluster(name, &cluster.environments) {
-            continue;
+) -> Result<Response, ApiError> {
+    listed(move || {
+        let view = served.hub.view_now();
+        let mut items = Vec::new();
+        for (name, cluster) in &view.clusters {
+            if !filter.takes_cluster(name, &cluster.environments) {
+                continue;
+            }
+            for key in cluster
+                .units
+                .keys()
+                .filter(|it| passes(filter.unit.as_ref(), &it.to_string()))
+            {
+                let text = |it: &Value, pointer: &str| {
+                    it.pointer(pointer)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned()
+                };
+                let shown = object_items(cluster, key).into_iter().filter(|it| {
+                    passes(filter.kind.as_ref(), &text(it, "/spec/kind"))
+                        && passes(filter.namespace.as_ref(), &text(it, "/spec/namespace"))
+                        && passes(filter.name.as_ref(), &text(it, "/metadata/name"))
+                });
+                items.extend(shown);
+            }
         }
-        for key in cluster
-            .units
-            .keys()
-            .filter(|it| passes(filter.unit.as_ref(), &it.to_string()))
-        {
-            let text = |it: &Value, pointer: &str| {
-                it.pointer(pointer)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            let shown = object_items(cluster, key).into_iter().filter(|it| {
-                passes(filter.kind.as_ref(), &text(it, "/spec/kind"))
-                    && passes(filter.namespace.as_ref(), &text(it, "/spec/namespace"))
-                    && passes(filter.name.as_ref(), &text(it, "/metadata/name"))
-            });
-            items.extend(shown);
-        }
-    }
-    Json(list("Object", items))
+        list("Object", items)
+    })
+    .await
 }
 
 /// Sources.
@@ -262,7 +262,8 @@ pub(super) fn no_unit(key: &UnitKey) -> ApiError {
 }
 
 /// What is wrong in Git: in the fleet path, and in what units are rendered from.
-pub(crate) async fn problems(State(served): State<Served>) -> Json<Value> {
+pub(crate) async fn problems(State(served): State<Served>) -> Result<Response, ApiError> {
+    listed(move || {
     let problem = |level: &str,
                    file: Option<&String>,
                    line: Option<u32>,
@@ -288,7 +289,7 @@ pub(crate) async fn problems(State(served): State<Served>) -> Json<Value> {
             ));
         }
     } else {
-        let view = served.hub.view();
+        let view = served.hub.view_now();
         items.extend(
             view.problems
                 .iter()
@@ -303,7 +304,7 @@ pub(crate) async fn problems(State(served): State<Served>) -> Json<Value> {
                 .map(|it| problem("Error", None, None, None, it.clone())),
         );
     }
-    let view = served.hub.view();
+    let view = served.hub.view_now();
     for (name, cluster) in &view.clusters {
         let kept = cluster.desired.iter().flat_map(|it| &it.units);
         let kept = kept
@@ -320,5 +321,6 @@ pub(crate) async fn problems(State(served): State<Served>) -> Json<Value> {
             item
         }));
     }
-    Json(list("Problem", items))
+    list("Problem", items)
+    }).await
 }

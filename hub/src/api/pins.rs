@@ -312,8 +312,8 @@ pub(crate) async fn release(
 /// The one source that a cluster follows with a unit, for requests that name none.
 fn cluster_target(served: &Served, name: &str) -> Result<Target, ApiError> {
     let name = cluster_name(name)?;
-    let view = served.hub.view();
-    let cluster = view.clusters.get(&name).ok_or_else(|| no_cluster(&name))?;
+    let cluster = served.hub.cluster_now(&name);
+    let cluster = cluster.ok_or_else(|| no_cluster(&name))?;
     let sources: Vec<_> = cluster
         .desired
         .iter()

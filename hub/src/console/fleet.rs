@@ -13,12 +13,16 @@ use maud::{Markup, html};
 
 use super::layout::{ago, badge, page, revision};
 use crate::{
-    api::{Actor, Served},
-    fleet::{ClusterView, cluster_conditions, unit_state},
+    api::{Actor, ApiError, Served, on_disk},
+    fleet::{ClusterView, FleetView, cluster_conditions, unit_state},
     plan::Pin,
     store::EventRecord,
 };
 
+/// Clusters on the first page, over all environments.
+const SHOWN_CLUSTERS: usize = 300;
+/// Clusters of each environment that are shown however many environments there are.
+const FEW_CLUSTERS: usize = 10;
 /// Events on a page.
 const SHOWN_EVENTS: usize = 200;
 /// Events below the fleet.
@@ -28,20 +32,18 @@ const FEW_EVENTS: usize = 12;
 pub(crate) async fn fleet(
     State(served): State<Served>,
     Extension(actor): Extension<Actor>,
-) -> Markup {
-    page("Fleet", &actor, "/fragments/fleet", &content(&served))
+) -> Result<Markup, ApiError> {
+    let content = on_disk(move || Ok(content(&served))).await?;
+    Ok(page("Fleet", &actor, "/fragments/fleet", &content))
 }
 
 /// The part of the first page that changes.
-pub(crate) async fn fleet_fragment(State(served): State<Served>) -> Markup {
-    content(&served)
+pub(crate) async fn fleet_fragment(State(served): State<Served>) -> Result<Markup, ApiError> {
+    on_disk(move || Ok(content(&served))).await
 }
 
 fn content(served: &Served) -> Markup {
-    let (clusters, problems) = {
-        let view = served.hub.view();
-        (view.clusters.clone(), view.problems.clone())
-    };
+    let FleetView { clusters, problems } = served.hub.view_now();
     let mut by_environment: BTreeMap<String, Vec<(&ClusterName, &ClusterView)>> = BTreeMap::new();
     for (name, cluster) in &clusters {
         let environment = cluster.environments.first().cloned().unwrap_or_default();
@@ -62,7 +64,7 @@ fn content(served: &Served) -> Markup {
         )
     });
     let all: usize = clusters.values().map(|it| it.unit_keys().len()).sum();
-    let good: usize = clusters.values().map(ready_units).sum();
+    let good: usize = clusters.values().map(|it| ready_units(it)).sum();
     let events = served.hub.events.after(0, FEW_EVENTS, |_| true);
     html! {
         section.totals {
@@ -76,7 +78,7 @@ fn content(served: &Served) -> Markup {
         div.environments { @for (environment, members) in &groups {
             section.wide[members.len() > 1] {
                 h2 { @if environment.is_empty() { "Clusters" } @else { (environment) } }
-                div.cards { @for (name, cluster) in members { (cluster_card(name, cluster)) } }
+                (cluster_cards(members, SHOWN_CLUSTERS / groups.len()))
             }
         } }
         @if clusters.is_empty() { section.card { p { "No cluster yet. " code { "capstan cluster add NAME" } " makes the first." } } }
@@ -146,6 +148,32 @@ fn pipelines(served: &Served) -> Markup {
     }
 }
 
+/// The clusters of an environment. Where they are more than anybody looks at, those that want attention come first.
+fn cluster_cards(members: &[(&ClusterName, &ClusterView)], most: usize) -> Markup {
+    let most = most.max(FEW_CLUSTERS);
+    let is_good = |it: &(&ClusterName, &ClusterView)| cluster_conditions(it.1)[0].status == "True";
+    let (shown, left) = worst_first(members.to_vec(), most, is_good);
+    let bad = left.iter().filter(|it| !is_good(it)).count();
+    html! {
+        div.cards { @for (name, cluster) in &shown { (cluster_card(name, cluster)) } }
+        @if !left.is_empty() {
+            p.dim {
+                "and " (left.len()) " more, " @if bad == 0 { "all of them ready" } @else { (bad) " of them not ready" }
+                "; " code { "capstan get clusters" } " lists all"
+            }
+        }
+    }
+}
+
+/// What is shown, at most so many, and what is left. Nothing changes its place where all are shown.
+fn worst_first<T>(mut all: Vec<T>, most: usize, is_good: impl Fn(&T) -> bool) -> (Vec<T>, Vec<T>) {
+    if all.len() > most {
+        all.sort_by_cached_key(&is_good);
+    }
+    let left = all.split_off(all.len().min(most));
+    (all, left)
+}
+
 fn cluster_card(name: &ClusterName, cluster: &ClusterView) -> Markup {
     let conditions = cluster_conditions(cluster);
     let (ready, connected) = (&conditions[0], &conditions[1]);
@@ -185,11 +213,8 @@ pub(crate) async fn cluster(
     Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
 ) -> Response {
-    let found = {
-        let view = served.hub.view();
-        let name = name.parse::<ClusterName>().ok();
-        name.and_then(|it| view.clusters.get(&it).cloned().map(|found| (it, found)))
-    };
+    let name = name.parse::<ClusterName>().ok();
+    let found = name.and_then(|it| Some((it.clone(), served.hub.cluster_now(&it)?)));
     let Some((name, cluster)) = found else {
         return (
             StatusCode::NOT_FOUND,
@@ -263,5 +288,19 @@ pub(super) fn event_table(events: &[EventRecord]) -> Markup {
                 }
             }
         } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wants_attention_is_on_the_page_of_a_large_fleet() {
+        let even = |it: &u32| it.is_multiple_of(2);
+        let shown = |most| worst_first(vec![1, 2, 3, 4, 5], most, even);
+        assert_eq!(shown(5), (vec![1, 2, 3, 4, 5], vec![]), "as they are");
+        assert_eq!(shown(4), (vec![1, 3, 5, 2], vec![4]));
+        assert_eq!(shown(2), (vec![1, 3], vec![5, 2, 4]));
     }
 }

@@ -30,16 +30,11 @@ pub(crate) async fn unit(
     Path(path): Path<UnitPath>,
 ) -> Response {
     let key = path.key().ok();
-    let found = {
-        let view = served.hub.view();
-        key.and_then(|it| {
-            let cluster = view.clusters.get(&it.home)?;
-            cluster
-                .unit_keys()
-                .contains(&it)
-                .then(|| (it.clone(), cluster.clone()))
-        })
-    };
+    let found = key.and_then(|it| {
+        let cluster = served.hub.cluster_now(&it.home)?;
+        let is_there = cluster.unit_keys().contains(&it);
+        is_there.then_some((it, cluster))
+    });
     let Some((key, cluster)) = found else {
         return (
             StatusCode::NOT_FOUND,

@@ -1,6 +1,6 @@
 //! Reports fold into one word per unit.
 
-use capstan_core::{Counts, Digest, Origin, Source, StoreEpoch, Unit, UnitSpec};
+use capstan_core::{Counts, Digest, Entries, Origin, Source, StoreEpoch, Unit, UnitSpec};
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn unit(problem: Option<&str>) -> Unit {
         source: source(),
         held_at: None,
         problem: problem.map(ToOwned::to_owned),
-        entries: Vec::new(),
+        entries: Entries::default(),
     }
     .seal()
 }
@@ -33,7 +33,7 @@ fn cluster(unit: Unit) -> ClusterView {
     let mut state = DesiredState::empty(StoreEpoch([0; 16]));
     let revision = "main@sha1:1".parse().unwrap();
     state.sources.insert(source(), Source { revision });
-    state.units.insert(key(), unit);
+    state.units.insert(key(), Arc::new(unit));
     let uid = "3e1f0c3a-5a0e-4c55-9e0b-0d2b2a3f7c11".parse().unwrap();
     let mut view = ClusterView::new(uid);
     view.desired = Some(Arc::new(state));

@@ -74,5 +74,7 @@ pub(crate) fn server_config(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(identity);
     config.alpn_protocols = vec![b"h2".to_vec()];
+    // A stream lasts an hour, and no ticket outlives a restart, after which all agents come at once.
+    config.send_tls13_tickets = 0;
     Ok(config)
 }

@@ -1,9 +1,12 @@
 //! The next desired state of one cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use capstan_core::{
-    DesiredState, Digest, Entry, Origin, Revision, Source, SourceKey, Unit, UnitKey, UnitSpec,
+    DesiredState, Digest, Entries, Origin, Revision, Source, SourceKey, Unit, UnitKey, UnitSpec,
     report::bounded_message,
 };
 
@@ -17,7 +20,7 @@ pub(crate) enum Outcome {
         spec: UnitSpec,
         origin: Origin,
         source: SourceKey,
-        entries: Vec<Entry>,
+        entries: Entries,
     },
     /// It keeps what it had.
     Failed { problem: String },
@@ -53,9 +56,8 @@ pub(crate) struct Next {
 pub(crate) fn next(input: &NextInput<'_>) -> Next {
     let mut next = Next {
         state: DesiredState {
-            units: BTreeMap::new(),
-            sources: BTreeMap::new(),
-            ..input.previous.clone()
+            generation: input.previous.generation,
+            ..DesiredState::empty(input.previous.epoch)
         },
         orphans: Orphans::new(),
         failed: BTreeMap::new(),
@@ -79,7 +81,8 @@ pub(crate) fn next(input: &NextInput<'_>) -> Next {
                     problem: None,
                     entries: entries.clone(),
                 };
-                next.state.units.insert(key.clone(), unit.seal());
+                let unit = sealed(input, key, unit);
+                next.state.units.insert(key.clone(), unit);
             }
             Outcome::Failed { problem } => keep_failed(input, key, problem, &mut next),
         }
@@ -107,7 +110,7 @@ fn keep_failed(input: &NextInput<'_>, key: &UnitKey, problem: &str, next: &mut N
 }
 
 /// A unit that was there and is not declared now.
-fn keep_missing(input: &NextInput<'_>, key: &UnitKey, unit: &Unit, next: &mut Next) {
+fn keep_missing(input: &NextInput<'_>, key: &UnitKey, unit: &Arc<Unit>, next: &mut Next) {
     if let Some(ancestor) = failed_ancestor(input, unit) {
         let problem = format!(
             "{ancestor} could not be rendered, so it is not known whether this unit changed"
@@ -161,21 +164,61 @@ fn failed_ancestor(input: &NextInput<'_>, unit: &Unit) -> Option<UnitKey> {
     None
 }
 
-fn kept(input: &NextInput<'_>, key: &UnitKey, unit: &Unit, problem: Option<&str>) -> Unit {
+fn kept(
+    input: &NextInput<'_>,
+    key: &UnitKey,
+    unit: &Arc<Unit>,
+    problem: Option<&str>,
+) -> Arc<Unit> {
     let held_at = input.previous.revision_of(unit).cloned();
     let mut spec = unit.spec.clone();
     // What is kept may hold a person's suspension already, so where there is an override it alone decides.
     if let Some(set) = input.overrides.units.get(key) {
         spec.suspend = set.suspended_in_git;
     }
-    let spec = overridden(input, key, &spec);
-    Unit {
+    let kept = Unit {
         held_at,
         problem: problem.map(bounded_message),
-        spec,
-        ..unit.clone()
+        spec: overridden(input, key, &spec),
+        ..(**unit).clone()
+    };
+    sealed(input, key, kept)
+}
+
+/// The unit with its digest; the one that the cluster had where it is still the same, so that it is in memory once.
+fn sealed(input: &NextInput<'_>, key: &UnitKey, unit: Unit) -> Arc<Unit> {
+    let unit = unit.seal();
+    match input.previous.units.get(key) {
+        Some(before) if before.digest == unit.digest => before.clone(),
+        _ => Arc::new(unit),
     }
-    .seal()
+}
+
+/// Makes clusters that have the same unit, or units of the same entries, share it.
+#[derive(Default)]
+pub(crate) struct SharedUnits {
+    units: BTreeMap<Digest, Arc<Unit>>,
+    entries: BTreeMap<Digest, Entries>,
+}
+
+impl SharedUnits {
+    pub(crate) fn share(&mut self, state: &mut DesiredState) {
+        for unit in state.units.values_mut() {
+            if let Some(same) = self.units.get(&unit.digest) {
+                *unit = same.clone();
+                continue;
+            }
+            let entries = self.entries.entry(unit.entries.digest());
+            let entries = entries.or_insert_with(|| unit.entries.clone());
+            if !unit.entries.is_same_as(entries) {
+                *unit = Arc::new(Unit {
+                    entries: entries.clone(),
+                    ..(**unit).clone()
+                });
+            }
+            self.units.insert(unit.digest, unit.clone());
+        }
+    }
 }
 
 fn overridden(input: &NextInput<'_>, key: &UnitKey, spec: &UnitSpec) -> UnitSpec {
@@ -188,7 +231,10 @@ fn overridden(input: &NextInput<'_>, key: &UnitKey, spec: &UnitSpec) -> UnitSpec
 }
 
 /// The revisions of the sources that units are rendered from. A source without a pin keeps the revision that it had.
-fn sources(input: &NextInput<'_>, units: &BTreeMap<UnitKey, Unit>) -> BTreeMap<SourceKey, Source> {
+fn sources(
+    input: &NextInput<'_>,
+    units: &BTreeMap<UnitKey, Arc<Unit>>,
+) -> BTreeMap<SourceKey, Source> {
     let used: BTreeSet<&SourceKey> = units.values().map(|it| &it.source).collect();
     let of = |key: &SourceKey| {
         let pinned = input.revisions.get(key).cloned();

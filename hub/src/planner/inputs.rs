@@ -1,8 +1,11 @@
 //! What a round works with: the fleet path joined with the clusters that were added.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use capstan_core::{ClusterName, SourceKey};
+use capstan_core::{ClusterName, Digest, SourceKey};
 use capstan_render::{
     Fleet, RootUnit,
     capstan::PlacementSpec,
@@ -20,12 +23,21 @@ use crate::{
 };
 
 /// What one cluster is rendered from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Placing {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) roots: Vec<RootUnit>,
     /// What is wrong with placements that concern it.
     pub(crate) problems: Vec<String>,
+    /// Of the roots and problems.
+    pub(crate) digest: Digest,
+}
+
+/// What was placed for each cluster, until the fleet path or the cluster's record changes.
+#[derive(Default)]
+pub(crate) struct Placings {
+    fleet: Option<Arc<Fleet>>,
+    known: BTreeMap<ClusterName, (Arc<ClusterRecord>, Arc<Placing>)>,
 }
 
 /// What the fleet repository is called in `sourceRef`.
@@ -95,33 +107,52 @@ fn follow(declared: &GitRepository) -> Follow {
     }
 }
 
-/// The clusters with their labels and roots. Labels and variables that the fleet path declares win.
-pub(crate) fn placing(
-    fleet: &Fleet,
-    records: &BTreeMap<ClusterName, ClusterRecord>,
-) -> BTreeMap<ClusterName, Placing> {
-    let place = |(name, record): (&ClusterName, &ClusterRecord)| {
-        let declared = fleet.clusters.get(name).cloned().unwrap_or_default();
-        let mut labels = record.labels.clone();
-        labels.extend(declared.labels);
-        let mut variables = record.variables.clone();
-        variables.extend(declared.variables);
-        let (roots, problems) = roots(name, &labels, &variables, &fleet.placements);
-        let problems = problems.iter().map(ToString::to_string).collect();
-        (
-            name.clone(),
-            Placing {
-                labels,
-                roots,
-                problems,
-            },
-        )
-    };
-    records.iter().map(place).collect()
+impl Placings {
+    /// The clusters with their labels and roots.
+    pub(crate) fn of(
+        &mut self,
+        fleet: &Arc<Fleet>,
+        records: &BTreeMap<ClusterName, Arc<ClusterRecord>>,
+    ) -> BTreeMap<ClusterName, Arc<Placing>> {
+        if !self.fleet.as_ref().is_some_and(|it| Arc::ptr_eq(it, fleet)) {
+            self.known.clear();
+            self.fleet = Some(fleet.clone());
+        }
+        self.known.retain(|name, _| records.contains_key(name));
+        for (name, record) in records {
+            let known = self.known.get(name);
+            if !known.is_some_and(|it| Arc::ptr_eq(&it.0, record)) {
+                let placing = Arc::new(place(fleet, name, record));
+                self.known.insert(name.clone(), (record.clone(), placing));
+            }
+        }
+        let all = self.known.iter();
+        all.map(|(name, it)| (name.clone(), it.1.clone())).collect()
+    }
+}
+
+/// One cluster. Labels and variables that the fleet path declares win.
+fn place(fleet: &Fleet, name: &ClusterName, record: &ClusterRecord) -> Placing {
+    let declared = fleet.clusters.get(name).cloned().unwrap_or_default();
+    let mut labels = record.labels.clone();
+    labels.extend(declared.labels);
+    let mut variables = record.variables.clone();
+    variables.extend(declared.variables);
+    let (roots, problems) = roots(name, &labels, &variables, &fleet.placements);
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Placing {
+        digest: Digest::of(format!("{:?}", (&roots, &problems)).as_bytes()),
+        labels,
+        roots,
+        problems,
+    }
 }
 
 /// The pipelines with their clusters.
-pub(crate) fn pipelines(fleet: &Fleet, placing: &BTreeMap<ClusterName, Placing>) -> Vec<Pipeline> {
+pub(crate) fn pipelines(
+    fleet: &Fleet,
+    placing: &BTreeMap<ClusterName, Arc<Placing>>,
+) -> Vec<Pipeline> {
     let pipeline = |(name, spec): (&String, &capstan_render::capstan::PipelineSpec)| {
         let mut taken: BTreeSet<ClusterName> = BTreeSet::new();
         let stages = spec.environments.iter().map(|environment| {
@@ -149,7 +180,7 @@ pub(crate) fn pipelines(fleet: &Fleet, placing: &BTreeMap<ClusterName, Placing>)
 }
 
 /// The placements with their clusters and limits.
-pub(crate) fn placed(fleet: &Fleet, placing: &BTreeMap<ClusterName, Placing>) -> Vec<Placed> {
+pub(crate) fn placed(fleet: &Fleet, placing: &BTreeMap<ClusterName, Arc<Placing>>) -> Vec<Placed> {
     let placed = |spec: &PlacementSpec| {
         let selected = placing
             .iter()
@@ -187,4 +218,47 @@ pub(crate) fn health(
         }
     }
     (unmet, away)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ClusterState;
+
+    #[test]
+    fn a_cluster_is_placed_again_when_its_record_or_the_fleet_path_changes() {
+        let record = |zone: &str| ClusterRecord {
+            uid: "3e1f0c3a-5a0e-4c55-9e0b-0d2b2a3f7c11".parse().unwrap(),
+            name: "dev".parse().unwrap(),
+            labels: [("zone".to_owned(), zone.to_owned())].into(),
+            variables: BTreeMap::new(),
+            created_ms: 0,
+            state: ClusterState::Pending,
+            kube_system_uid: None,
+            sealed_digest_key: Vec::new(),
+            certificates: 0,
+            certificate_ends_ms: None,
+        };
+        let mut placings = Placings::default();
+        let dev: ClusterName = "dev".parse().unwrap();
+        let mut place = |fleet: &Arc<Fleet>, record: &Arc<ClusterRecord>| {
+            let all = placings.of(fleet, &[(dev.clone(), record.clone())].into());
+            all[&dev].clone()
+        };
+        let (fleet, one) = (Arc::new(Fleet::default()), Arc::new(record("a")));
+        let first = place(&fleet, &one);
+        assert!(Arc::ptr_eq(&first, &place(&fleet, &one)));
+        let moved = place(&fleet, &Arc::new(record("b")));
+        assert_eq!(moved.labels["zone"], "b");
+        let mut declares = Fleet::default();
+        let labels = [("zone".to_owned(), "git".to_owned())].into();
+        let declared = capstan_render::fleet::DeclaredCluster {
+            labels,
+            ..Default::default()
+        };
+        declares.clusters.insert(dev.clone(), declared);
+        let declared = place(&Arc::new(declares), &one);
+        assert_eq!(declared.labels["zone"], "git", "what Git declares wins");
+        assert!(placings.of(&fleet, &BTreeMap::new()).is_empty());
+    }
 }

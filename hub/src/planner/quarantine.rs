@@ -99,7 +99,7 @@ pub(super) fn usable_heads(
 pub(super) type Told = BTreeMap<ClusterName, Arc<DesiredState>>;
 
 /// That, of every cluster.
-pub(super) fn told(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) -> Told {
+pub(super) fn told(hub: &Hub, records: &BTreeMap<ClusterName, Arc<ClusterRecord>>) -> Told {
     let newest = |it: &ClusterRecord| hub.links.newest(&it.uid);
     let all = records.iter();
     all.filter_map(|(name, it)| Some((name.clone(), newest(it)?)))
@@ -267,7 +267,7 @@ mod tests {
     fn deaths_are_counted_at_the_next_start_and_forgiven_on_demand() {
         let folder = tempfile::tempdir().unwrap();
         let store = crate::store::Embedded::open(&folder.path().join("store")).unwrap();
-        let db = Db::new(std::sync::Arc::new(store));
+        let db = Db::open(std::sync::Arc::new(store)).unwrap();
         let died = || {
             let mut record = db.rendering().unwrap();
             record.now.insert(key("a", "2"));

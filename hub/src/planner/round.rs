@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    plan::{Book, Decision, Next, NextInput, Orphans, Overrides, decide, next},
+    plan::{Book, Decision, Next, NextInput, Orphans, Overrides, SharedUnits, decide, next},
     render,
     source::Mirror,
     state::Hub,
@@ -39,9 +39,9 @@ type Trees = BTreeMap<(SourceKey, Revision), Result<PinnedTree, String>>;
 /// What a round found out of one cluster.
 struct Planning {
     name: ClusterName,
-    record: ClusterRecord,
+    record: Arc<ClusterRecord>,
     fingerprint: Digest,
-    previous: DesiredState,
+    previous: Arc<DesiredState>,
     orphans: Orphans,
     next: Next,
     warnings: Vec<String>,
@@ -56,7 +56,7 @@ impl Planner {
             self.rendered.clear();
             self.kept.clear();
         }
-        let records = hub.records()?;
+        let records = hub.records();
         self.rendered.retain(|it, _| records.contains_key(it));
         if self.kept.len() > MAX_KEPT {
             self.kept.clear();
@@ -69,7 +69,7 @@ impl Planner {
         };
         let sources = follow_sources(hub, &fleet);
         let overrides = hub.db.overrides()?.value;
-        let placing = inputs::placing(&fleet, &records);
+        let placing = self.placings.of(&fleet, &records);
         let planned = Planned {
             book: hub.db.book()?,
             overrides: overrides.clone(),
@@ -167,14 +167,21 @@ impl Planner {
         &mut self,
         hub: &Hub,
         fleet: &Fleet,
-        records: &BTreeMap<ClusterName, ClusterRecord>,
+        records: &BTreeMap<ClusterName, Arc<ClusterRecord>>,
         planned: &Planned,
         sources: &BTreeMap<SourceKey, GitRepository>,
         decision: &Decision,
     ) -> Result<Vec<Planning>, DbError> {
         let mut trees = Trees::new();
         let mut plannings = Vec::new();
-        let all_orphans = hub.db.all_orphans()?;
+        let mut shared = SharedUnits::default();
+        let mut all_orphans = hub.db.all_orphans()?;
+        let empty = Arc::new(DesiredState::empty(hub.record.epoch));
+        let common = Digest::of(format!("{:?}", (sources, fleet.is_complete())).as_bytes());
+        let mut sets: BTreeMap<&ClusterName, Vec<_>> = BTreeMap::new();
+        for set in &planned.overrides.units {
+            sets.entry(&set.0.home).or_default().push(set);
+        }
         for (name, record) in records {
             let placing = &planned.placing[name];
             let pins = pins_of(&decision.book, name);
@@ -182,28 +189,17 @@ impl Planner {
             if pins.is_empty() && previous.is_none() {
                 continue;
             }
-            let previous =
-                previous.map_or_else(|| DesiredState::empty(hub.record.epoch), |it| (*it).clone());
-            let orphans = all_orphans.get(name).cloned().unwrap_or_default();
-            let set: Vec<_> = planned
-                .overrides
-                .units
-                .iter()
-                .filter(|it| it.0.home == *name)
-                .collect();
-            let complete = fleet.is_complete();
+            let orphans = all_orphans.remove(name).unwrap_or_default();
             let fingerprint = Digest::of(
                 format!(
                     "{:?}",
                     (
                         &record.uid,
-                        &placing.roots,
-                        &placing.problems,
+                        &placing.digest,
                         &pins,
                         &orphans,
-                        set,
-                        sources,
-                        complete
+                        sets.get(name),
+                        common,
                     )
                 )
                 .as_bytes(),
@@ -221,7 +217,8 @@ impl Planner {
             };
             let (rendered, all_read) = self.render(&cluster, &mut trees)?;
             let incomplete = incomplete(fleet, placing);
-            let next = next(&NextInput {
+            let previous = previous.unwrap_or_else(|| empty.clone());
+            let mut next = next(&NextInput {
                 now_ms: now_ms(),
                 previous: &previous,
                 orphans: &orphans,
@@ -230,6 +227,7 @@ impl Planner {
                 overrides: &planned.overrides,
                 incomplete: incomplete.as_deref(),
             });
+            shared.share(&mut next.state);
             plannings.push(Planning {
                 name: name.clone(),
                 record: record.clone(),
@@ -483,7 +481,7 @@ fn incomplete(fleet: &Fleet, placing: &Placing) -> Option<String> {
 }
 
 fn follows(
-    placing: &BTreeMap<ClusterName, Placing>,
+    placing: &BTreeMap<ClusterName, Arc<Placing>>,
     sources: &BTreeMap<SourceKey, GitRepository>,
 ) -> BTreeMap<ClusterName, BTreeSet<SourceKey>> {
     let of = |it: &Placing| {

@@ -1,13 +1,13 @@
 //! Telling people and the view what a round found.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use capstan_core::{ClusterName, DesiredState, Severity, UnitKey};
 
 use super::Planned;
 use crate::{plan::Decision, state::Hub, store::ClusterRecord};
 
-pub(super) fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRecord>) {
+pub(super) fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, Arc<ClusterRecord>>) {
     let same = {
         let view = hub.view();
         let known = view.clusters.iter().map(|(name, it)| (name, &it.uid));
@@ -17,8 +17,10 @@ pub(super) fn show_clusters(hub: &Hub, records: &BTreeMap<ClusterName, ClusterRe
         return;
     }
     hub.change_view(|view| {
-        view.clusters.retain(|name, _| records.contains_key(name));
-        for (name, record) in records {
+        // As it is by now: a cluster that was added since is not forgotten, and one that was removed does not come back.
+        let now = hub.records();
+        view.clusters.retain(|name, _| now.contains_key(name));
+        for (name, record) in &now {
             view.know(name, &record.uid);
         }
     });

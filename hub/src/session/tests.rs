@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use capstan_core::{DesiredState, Origin, Source, Unit, UnitSpec};
+use capstan_core::{DesiredState, Entries, Origin, Source, Unit, UnitSpec};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,7 +15,7 @@ fn state(generation: u64, names: &[u8]) -> Arc<DesiredState> {
         source: "GitRepository/flux-system/fleet".parse().unwrap(),
         held_at: None,
         problem: None,
-        entries: Vec::new(),
+        entries: Entries::default(),
     }
     .seal();
     let key = |it: &u8| format!("dev/Kustomization/a/u{it}").parse().unwrap();
@@ -26,7 +26,10 @@ fn state(generation: u64, names: &[u8]) -> Arc<DesiredState> {
         epoch: StoreEpoch([1; 16]),
         generation: Generation(generation),
         sources: BTreeMap::from([("GitRepository/flux-system/fleet".parse().unwrap(), source)]),
-        units: names.iter().map(|it| (key(it), unit.clone())).collect(),
+        units: names
+            .iter()
+            .map(|it| (key(it), Arc::new(unit.clone())))
+            .collect(),
     })
 }
 
@@ -135,6 +138,31 @@ fn a_delta_that_does_not_fit_becomes_a_snapshot() {
 }
 
 #[test]
+fn a_session_is_due_when_something_is_tried_again_or_given_up() {
+    let one = state(1, &[1]);
+    let mut session = Session::new(0, 1_000_000);
+    let silent = 3_000_001;
+    assert_eq!(session.due_ms(), silent);
+    session.step(0, Event::Desired(one.clone()), &nothing);
+    session.step(0, hello(None), &nothing);
+    assert_eq!(session.due_ms(), RECEIVE_TIMEOUT_MS + 1);
+    let refused = Event::Refused {
+        generation: one.generation,
+        reason: Reason::Blobs,
+    };
+    session.step(5, refused, &nothing);
+    assert_eq!(session.due_ms(), 5 + RETRY_MS);
+    let effects = session.step(5 + RETRY_MS, Event::Tick, &nothing);
+    assert!(matches!(effects[..], [Effect::Snapshot(_)]));
+    let received = Event::Received {
+        generation: one.generation,
+        root: one.root(),
+    };
+    session.step(20_000, received, &nothing);
+    assert_eq!(session.due_ms(), 20_000 + silent, "nothing but silence");
+}
+
+#[test]
 fn what_breaks_the_rules_is_closed() {
     let closed = |effects: &[Effect]| match effects {
         [Effect::Close { code, .. }] => Some(*code),
@@ -216,6 +244,17 @@ impl Agent {
     }
 }
 
+/// Time passes, and the session is woken when it is due and at no other time.
+fn pass(session: &mut Session, mut now: u64, until: u64) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    while session.due_ms() <= until {
+        now = now.max(session.due_ms());
+        effects.extend(session.step(now, Event::Tick, &nothing));
+        assert!(session.due_ms() > now, "a session does not spin");
+    }
+    effects
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Change(Vec<u8>),
@@ -291,14 +330,14 @@ proptest! {
                     inbox.extend(session.step(now, hello(held), &|it| find(&known, it)));
                 }
                 Step::Wait(ms) => {
+                    inbox.extend(pass(&mut session, now, now + ms));
                     now += ms;
-                    inbox.extend(session.step(now, Event::Tick, &nothing));
                 }
             }
         }
         for _ in 0..10 {
+            inbox.extend(pass(&mut session, now, now + RETRY_MS));
             now += RETRY_MS;
-            inbox.extend(session.step(now, Event::Tick, &nothing));
             work(&mut session, &mut agent, &mut inbox, now);
         }
         prop_assert_eq!(agent.state.as_ref(), states.last().map(|it| &**it));

@@ -8,16 +8,15 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use capstan_core::Digest;
 
-use super::Sealer;
+use super::{Sealer, hot::Hot, zstd};
 use crate::files;
 
 /// First byte of a file: how the rest is kept.
 const PLAIN: u8 = b'z';
 const SEALED: u8 = b's';
-/// Fast, and objects compress well at it.
-const ZSTD_LEVEL: i32 = 3;
 /// Largest content taken back from a file, so that a planted one cannot fill the memory.
 const MAX_BLOB_BYTES: usize = 32 << 20;
 /// A file that nothing names is kept this long: a plan may be about to name it.
@@ -41,6 +40,7 @@ pub(crate) enum BlobError {
 pub(crate) struct Blobs {
     folder: PathBuf,
     sealer: Arc<Sealer>,
+    hot: Hot,
 }
 
 impl Blobs {
@@ -49,6 +49,7 @@ impl Blobs {
         Ok(Self {
             folder: folder.to_owned(),
             sealer,
+            hot: Hot::default(),
         })
     }
 
@@ -77,7 +78,7 @@ impl Blobs {
             digest: *digest,
             source,
         };
-        let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).map_err(io)?;
+        let packed = zstd::pack(bytes).map_err(io)?;
         let content = if sensitive {
             [&[SEALED][..], &self.sealer.seal(digest.as_bytes(), &packed)].concat()
         } else {
@@ -87,8 +88,16 @@ impl Blobs {
         files::write_private_cache(&path, &content).map_err(io)
     }
 
+    /// The content where it is in memory.
+    pub(crate) fn hot(&self, digest: &Digest) -> Option<Bytes> {
+        self.hot.get(digest)
+    }
+
     /// The content, checked against its digest. A damaged file is removed, so that it is made again.
-    pub(crate) fn get(&self, digest: &Digest) -> Result<Vec<u8>, BlobError> {
+    pub(crate) fn get(&self, digest: &Digest) -> Result<Bytes, BlobError> {
+        if let Some(found) = self.hot.get(digest) {
+            return Ok(found);
+        }
         let path = self.path(digest);
         let content = match fs::read(&path) {
             Ok(content) => content,
@@ -106,7 +115,12 @@ impl Blobs {
         if unpacked.is_err() {
             let _ = fs::remove_file(&path);
         }
-        unpacked
+        let unpacked = Bytes::from(unpacked?);
+        // What is sealed on disk is not kept open in memory.
+        if content.first() == Some(&PLAIN) {
+            self.hot.put(*digest, unpacked.clone());
+        }
+        Ok(unpacked)
     }
 
     fn unpack(&self, digest: &Digest, content: &[u8]) -> Result<Vec<u8>, BlobError> {
@@ -123,8 +137,7 @@ impl Blobs {
             }
             _ => return Err(damaged("it does not say how it is kept")),
         };
-        let bytes = zstd::bulk::decompress(&packed, MAX_BLOB_BYTES)
-            .map_err(|it| damaged(&it.to_string()))?;
+        let bytes = zstd::unpack(&packed, MAX_BLOB_BYTES).map_err(|it| damaged(&it.to_string()))?;
         // The name of a sealed file is part of what it was sealed with; its digest is keyed by its cluster.
         if !sealed && Digest::of(&bytes) != *digest {
             return Err(damaged("its content has another digest"));
@@ -177,7 +190,8 @@ mod tests {
         blobs.put(&digest, content, true).unwrap();
         let raw = fs::read(blobs.path(&digest)).unwrap();
         assert!(!raw.windows(6).any(|it| it == b"canary"));
-        assert_eq!(blobs.get(&digest).unwrap(), content);
+        assert_eq!(blobs.get(&digest).unwrap(), &content[..]);
+        assert_eq!(blobs.hot(&digest), None, "opened for one call only");
     }
 
     #[test]
@@ -191,6 +205,7 @@ mod tests {
         assert!(matches!(blobs.get(&digest), Err(BlobError::Damaged { .. })));
         assert!(!blobs.has(&digest));
         blobs.put(&digest, b"content", false).unwrap();
-        assert_eq!(blobs.get(&digest).unwrap(), b"content");
+        assert_eq!(blobs.get(&digest).unwrap(), &b"content"[..]);
+        assert!(blobs.hot(&digest).is_some());
     }
 }

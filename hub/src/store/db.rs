@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     AuditRecord, Batch, ClusterRecord, EventRecord, HubRecord, MAX_VALUE_BYTES, RenderingRecord,
-    Store, StoreError, TokenRecord,
+    Store, StoreError, TokenRecord, clusters::Clusters, zstd,
 };
 use crate::{
     plan::{Book, EnvironmentKey, Orphans, Overrides, Pin},
@@ -15,11 +15,11 @@ use crate::{
 };
 
 const HUB: &str = "hub";
+const CLUSTERS: &str = "clusters/";
 const OVERRIDES: &str = "overrides";
 const RENDERING: &str = "rendering";
 /// Room that a chunk leaves below the limit of a value.
 const CHUNK_BYTES: usize = MAX_VALUE_BYTES - 1024;
-const ZSTD_LEVEL: i32 = 3;
 /// Largest desired state when unpacked: 10,000 units with their entries.
 const MAX_DESIRED_BYTES: usize = 1 << 30;
 /// Events and audit records that are kept; older ones go as new ones come.
@@ -42,6 +42,7 @@ pub(crate) enum DbError {
 #[derive(Clone)]
 pub(crate) struct Db {
     store: Arc<dyn Store>,
+    clusters: Arc<Clusters>,
 }
 
 /// A record and its revision, for comparing when it is put back.
@@ -53,12 +54,49 @@ pub(crate) struct Versioned<T> {
 
 impl Db {
     /// Over `store`.
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+    pub(crate) fn open(store: Arc<dyn Store>) -> Result<Self, DbError> {
+        let db = Self {
+            store,
+            clusters: Arc::default(),
+        };
+        for (_, it) in db.list::<ClusterRecord>(CLUSTERS)? {
+            db.clusters.wrote(it.value, it.revision);
+        }
+        Ok(db)
     }
 
+    /// Writes a batch and gives its revision. Two clusters of one name are a conflict.
     pub(crate) fn commit(&self, batch: &Batch) -> Result<u64, DbError> {
-        Ok(self.store.commit(batch)?)
+        let clusters = batch.put.iter().filter(|it| it.0.starts_with(CLUSTERS));
+        let clusters: Vec<ClusterRecord> = clusters
+            .map(|(key, bytes)| parse(key, bytes))
+            .collect::<Result<_, _>>()?;
+        let is_new = |it: &ClusterRecord| batch.expect.contains(&(cluster_key(&it.uid), None));
+        let mut reserved = Vec::new();
+        let mut taken = None;
+        for it in clusters.iter().filter(|it| is_new(it)) {
+            if self.clusters.reserve(&it.name) {
+                reserved.push(&it.name);
+            } else {
+                taken = Some(it.name.to_string());
+            }
+        }
+        let written = match taken {
+            Some(key) => Err(StoreError::Conflict { key }),
+            None => self.store.commit(batch),
+        };
+        if let Ok(revision) = written {
+            for it in &clusters {
+                self.clusters.wrote(it.clone(), revision);
+            }
+            let removed = batch.delete.iter();
+            let removed = removed.filter_map(|it| it.strip_prefix(CLUSTERS)?.parse().ok());
+            removed.for_each(|uid| self.clusters.removed(&uid));
+        }
+        for name in reserved {
+            self.clusters.release(name);
+        }
+        Ok(written?)
     }
 
     fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Versioned<T>>, DbError> {
@@ -97,25 +135,21 @@ impl Db {
     }
 
     /// All clusters.
-    pub(crate) fn clusters(&self) -> Result<Vec<Versioned<ClusterRecord>>, DbError> {
-        Ok(self.list("clusters/")?.into_iter().map(|it| it.1).collect())
+    pub(crate) fn clusters(&self) -> Vec<Versioned<Arc<ClusterRecord>>> {
+        self.clusters.all()
     }
 
     /// The cluster of that UID.
-    pub(crate) fn cluster(
-        &self,
-        uid: &ClusterUid,
-    ) -> Result<Option<Versioned<ClusterRecord>>, DbError> {
-        self.get(&cluster_key(uid))
+    pub(crate) fn cluster(&self, uid: &ClusterUid) -> Option<Versioned<Arc<ClusterRecord>>> {
+        self.clusters.get(uid)
     }
 
     /// The cluster that has that name now.
     pub(crate) fn cluster_named(
         &self,
         name: &ClusterName,
-    ) -> Result<Option<Versioned<ClusterRecord>>, DbError> {
-        let all = self.clusters()?;
-        Ok(all.into_iter().find(|it| it.value.name == *name))
+    ) -> Option<Versioned<Arc<ClusterRecord>>> {
+        self.clusters.named(name)
     }
 
     /// The token of that id.
@@ -187,8 +221,7 @@ impl Db {
             return Err(wrong("its chunks are of different revisions".into()));
         }
         let packed: Vec<u8> = chunks.into_iter().flat_map(|it| it.1.bytes).collect();
-        let bytes = zstd::bulk::decompress(&packed, MAX_DESIRED_BYTES)
-            .map_err(|it| wrong(it.to_string()))?;
+        let bytes = zstd::unpack(&packed, MAX_DESIRED_BYTES).map_err(|it| wrong(it.to_string()))?;
         let mut state: DesiredState =
             serde_json::from_slice(&bytes).map_err(|it| wrong(it.to_string()))?;
         state.generation = Generation(revision);
@@ -218,18 +251,21 @@ fn versioned<T: DeserializeOwned>(
     key: &str,
     value: &super::Value,
 ) -> Result<Versioned<T>, DbError> {
-    let parsed = serde_json::from_slice(&value.bytes).map_err(|it| DbError::Record {
-        key: key.to_owned(),
-        reason: it.to_string(),
-    })?;
     Ok(Versioned {
-        value: parsed,
+        value: parse(key, &value.bytes)?,
         revision: value.revision,
     })
 }
 
+fn parse<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, DbError> {
+    serde_json::from_slice(bytes).map_err(|it| DbError::Record {
+        key: key.to_owned(),
+        reason: it.to_string(),
+    })
+}
+
 fn cluster_key(uid: &ClusterUid) -> String {
-    format!("clusters/{uid}")
+    format!("{CLUSTERS}{uid}")
 }
 
 fn token_key(id: &str) -> String {
@@ -325,8 +361,7 @@ impl Batch {
         let mut kept = state.clone();
         kept.generation = Generation(0);
         let bytes = serde_json::to_vec(&kept).expect("a desired state has text keys");
-        let packed = zstd::bulk::compress(&bytes, ZSTD_LEVEL)
-            .expect("zstd compresses any bytes that fit in memory");
+        let packed = zstd::pack(&bytes).expect("zstd compresses any bytes that fit in memory");
         let prefix = desired_prefix(uid);
         let mut count = 0;
         for chunk in packed.chunks(CHUNK_BYTES) {
@@ -362,5 +397,76 @@ impl Db {
     /// How many chunks a cluster's desired state has in the store.
     pub(crate) fn desired_chunks(&self, uid: &ClusterUid) -> Result<usize, DbError> {
         Ok(self.store.list(&desired_prefix(uid))?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{ClusterState, Embedded};
+
+    fn record(name: &str) -> ClusterRecord {
+        ClusterRecord {
+            uid: uuid::Uuid::new_v4().to_string().parse().unwrap(),
+            name: name.parse().unwrap(),
+            labels: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            created_ms: 0,
+            state: ClusterState::Pending,
+            kube_system_uid: None,
+            sealed_digest_key: Vec::new(),
+            certificates: 0,
+            certificate_ends_ms: None,
+        }
+    }
+
+    fn new(record: &ClusterRecord) -> Batch {
+        let mut batch = Batch::default();
+        batch.put_cluster(record, None);
+        batch
+    }
+
+    #[test]
+    fn clusters_are_known_as_they_were_written_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let open = || Db::open(Arc::new(Embedded::open(&path).unwrap())).unwrap();
+        let db = open();
+        let mut dev = record("dev");
+        let first = db.commit(&new(&dev)).unwrap();
+        let prod = record("prod");
+        db.commit(&new(&prod)).unwrap();
+        let again = db.commit(&new(&record("dev")));
+        assert!(
+            matches!(again, Err(DbError::Store(StoreError::Conflict { .. }))),
+            "a name is one cluster's"
+        );
+        dev.state = ClusterState::Revoked;
+        let mut batch = Batch::default();
+        batch.put_cluster(&dev, Some(first + 9));
+        assert!(db.commit(&batch).is_err());
+        let state = |db: &Db| db.cluster_named(&dev.name).map(|it| it.value.state);
+        assert_eq!(
+            state(&db),
+            Some(ClusterState::Pending),
+            "it was not written"
+        );
+        let mut batch = Batch::default();
+        batch.put_cluster(&dev, Some(first));
+        db.commit(&batch).unwrap();
+        let mut batch = Batch::default();
+        batch.delete_cluster(&prod, 0);
+        db.commit(&batch).unwrap();
+        let known = |db: &Db| {
+            (
+                state(db),
+                db.cluster(&prod.uid).is_some(),
+                db.clusters().len(),
+            )
+        };
+        let before = known(&db);
+        assert_eq!(before, (Some(ClusterState::Revoked), false, 1));
+        drop(db);
+        assert_eq!(known(&open()), before);
     }
 }

@@ -1,6 +1,9 @@
 //! The default store: one file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
@@ -18,7 +21,21 @@ const CACHE_BYTES: usize = 16 << 20;
 pub(crate) struct Embedded {
     database: Database,
     path: PathBuf,
+    /// Held by whoever writes.
+    writing: Mutex<()>,
+    /// Batches that wait for the one that is being written; they are written together, since the disk takes as long for
+    /// many as for one.
+    waiting: Mutex<Vec<Waiting>>,
 }
+
+/// A batch of somebody who waits, and where the answer goes.
+struct Waiting {
+    batch: Batch,
+    answer: Arc<Mutex<Option<Written>>>,
+}
+
+/// What became of one batch.
+type Written = Result<u64, StoreError>;
 
 impl Embedded {
     /// Opens the file, or makes it. A file that is damaged or locked is an error, never an empty store.
@@ -39,6 +56,8 @@ impl Embedded {
         Ok(Self {
             database,
             path: path.to_owned(),
+            writing: Mutex::default(),
+            waiting: Mutex::default(),
         })
     }
 
@@ -53,34 +72,76 @@ impl Embedded {
         .map_err(|it: redb::Error| failed(&self.path, "read", it.to_string()))
     }
 
-    fn write(&self, batch: &Batch) -> Result<Result<u64, StoreError>, redb::Error> {
-        let transaction = self.database.begin_write()?;
-        let revision;
-        {
-            let mut values = transaction.open_table(VALUES)?;
-            for (key, expected) in &batch.expect {
-                let found = values
-                    .get(key.as_str())?
-                    .map(|it| split(it.value()).revision);
-                if found != *expected {
-                    return Ok(Err(StoreError::Conflict { key: key.clone() }));
+    /// Writes every batch that waits, in one transaction: each has a revision and expectations of its own, and one whose
+    /// expectations fail leaves no trace. Where the disk fails, nobody's batch was written.
+    fn write_waiting(&self) {
+        let waiting = std::mem::take(&mut *locked(&self.waiting));
+        let batches: Vec<&Batch> = waiting.iter().map(|it| &it.batch).collect();
+        match self.write(&batches) {
+            Ok(answers) => {
+                for (it, answer) in waiting.iter().zip(answers) {
+                    *locked(&it.answer) = Some(answer);
                 }
             }
-            let mut meta = transaction.open_table(META)?;
-            revision = meta.get(REVISION)?.map_or(0, |it| it.value()) + 1;
-            meta.insert(REVISION, revision)?;
-            for key in &batch.delete {
-                values.remove(key.as_str())?;
-            }
-            for (key, bytes) in &batch.put {
-                let mut value = revision.to_be_bytes().to_vec();
-                value.extend_from_slice(bytes);
-                values.insert(key.as_str(), value.as_slice())?;
+            Err(error) => {
+                for it in &waiting {
+                    let error = failed(&self.path, "written", error.to_string());
+                    *locked(&it.answer) = Some(Err(error));
+                }
             }
         }
-        transaction.commit()?;
-        Ok(Ok(revision))
     }
+
+    fn write(&self, batches: &[&Batch]) -> Result<Vec<Written>, redb::Error> {
+        let transaction = self.database.begin_write()?;
+        let mut answers = Vec::with_capacity(batches.len());
+        {
+            let mut values = transaction.open_table(VALUES)?;
+            let mut meta = transaction.open_table(META)?;
+            let mut revision = meta.get(REVISION)?.map_or(0, |it| it.value());
+            for batch in batches {
+                if let Some(key) = conflict(&values, batch)? {
+                    answers.push(Err(StoreError::Conflict { key }));
+                    continue;
+                }
+                revision += 1;
+                put(&mut values, batch, revision)?;
+                answers.push(Ok(revision));
+            }
+            meta.insert(REVISION, revision)?;
+        }
+        transaction.commit()?;
+        Ok(answers)
+    }
+}
+
+type Values<'t> = redb::Table<'t, &'static str, &'static [u8]>;
+
+/// The key that is not at the revision that the batch expects.
+fn conflict(values: &Values<'_>, batch: &Batch) -> Result<Option<String>, redb::Error> {
+    for (key, expected) in &batch.expect {
+        let found = values.get(key.as_str())?;
+        if found.map(|it| split(it.value()).revision) != *expected {
+            return Ok(Some(key.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn put(values: &mut Values<'_>, batch: &Batch, revision: u64) -> Result<(), redb::Error> {
+    for key in &batch.delete {
+        values.remove(key.as_str())?;
+    }
+    for (key, bytes) in &batch.put {
+        let mut value = revision.to_be_bytes().to_vec();
+        value.extend_from_slice(bytes);
+        values.insert(key.as_str(), value.as_slice())?;
+    }
+    Ok(())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store for Embedded {
@@ -104,10 +165,22 @@ impl Store for Embedded {
 
     fn commit(&self, batch: &Batch) -> Result<u64, StoreError> {
         batch.check()?;
-        let revision = self
-            .write(batch)
-            .map_err(|it| failed(&self.path, "written", it.to_string()))??;
-        Ok(revision)
+        let answer = Arc::new(Mutex::new(None));
+        locked(&self.waiting).push(Waiting {
+            batch: batch.clone(),
+            answer: answer.clone(),
+        });
+        let writing = locked(&self.writing);
+        // Whoever wrote before may have taken this batch along.
+        if locked(&answer).is_none() {
+            self.write_waiting();
+        }
+        drop(writing);
+        let taken = locked(&answer).take();
+        taken.unwrap_or_else(|| {
+            let reason = "the write ended unexpectedly".to_owned();
+            Err(failed(&self.path, "written", reason))
+        })
     }
 }
 
@@ -175,6 +248,39 @@ mod tests {
         assert_eq!(store.get("a").unwrap().unwrap().bytes, b"1");
         batch.expect = vec![("a".into(), Some(revision))];
         assert_eq!(store.commit(&batch).unwrap(), revision + 1);
+    }
+
+    #[test]
+    fn batches_that_wait_are_written_together_and_judged_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(&folder.path().join("store")).unwrap();
+        let new = |value: &str| Batch {
+            expect: vec![("a".into(), None)],
+            ..put("a", value)
+        };
+        let batches = [new("1"), new("2"), put("b", "3")];
+        let answers = store.write(&batches.each_ref()).unwrap();
+        assert!(matches!(
+            answers[..],
+            [Ok(1), Err(StoreError::Conflict { .. }), Ok(2)]
+        ));
+        let found = store.get("a").unwrap().unwrap();
+        assert_eq!((found.bytes, found.revision), (b"1".to_vec(), 1));
+        assert_eq!(store.get("b").unwrap().unwrap().revision, 2);
+    }
+
+    #[test]
+    fn whoever_writes_at_once_has_a_revision_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(&folder.path().join("store")).unwrap();
+        let write = &|it: usize| store.commit(&put(&format!("k{it}"), "x")).unwrap();
+        let mut revisions: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..32).map(|it| scope.spawn(move || write(it))).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        revisions.sort_unstable();
+        assert_eq!(revisions, (1..=32).collect::<Vec<u64>>());
+        assert_eq!(store.list("k").unwrap().len(), 32);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
 use crate::{
+    descriptors,
     identity::uid_of,
     limit::{AtOnce, Open, peer_of},
     state::Hub,
@@ -33,12 +34,10 @@ use crate::{
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes at once: enough for 500 agents a second, too few to exhaust the memory.
 const MAX_HANDSHAKES: usize = 512;
-/// Connections at once: 10,000 agents, and those that are dialling again.
-const MAX_CONNECTIONS: usize = 12_000;
-/// Connections of one address that have not shown a certificate, at once: many clusters can be behind one address.
-const MAX_STRANGERS_PER_ADDRESS: usize = 256;
-/// Connections without a certificate whose handshake is done, at once: they enrol.
+/// Connections without a certificate, at once: they enrol.
 const MAX_GUESTS: usize = 512;
+/// Those of one address: many clusters can be behind one.
+const MAX_GUESTS_PER_ADDRESS: usize = 256;
 /// Time for enrolling; an agent connects anew with its certificate then.
 const GUEST_TIME: Duration = Duration::from_secs(30);
 /// Connections of one cluster at once: its agent has one, and those before it may not be known to be dead.
@@ -72,22 +71,22 @@ struct Place {
 /// Who may have how many connections.
 #[derive(Clone)]
 struct Places {
-    strangers: AtOnce<IpAddr>,
     guests: Arc<Semaphore>,
+    addresses: AtOnce<IpAddr>,
     clusters: AtOnce<ClusterUid>,
 }
 
 impl Places {
     fn new() -> Self {
         Self {
-            strangers: AtOnce::at_most(MAX_STRANGERS_PER_ADDRESS),
             guests: Arc::new(Semaphore::new(MAX_GUESTS)),
+            addresses: AtOnce::at_most(MAX_GUESTS_PER_ADDRESS),
             clusters: AtOnce::at_most(MAX_PER_CLUSTER),
         }
     }
 
-    /// The place of a peer after its handshake, if there is one left. Whose certificate names no cluster stays a stranger.
-    fn take(&self, stranger: Open<IpAddr>, peer: &Peer, trust_domain: &str) -> Option<Place> {
+    /// The place of a peer after its handshake, if there is one left. Whose certificate names no cluster is a guest.
+    fn take(&self, address: IpAddr, peer: &Peer, trust_domain: &str) -> Option<Place> {
         let leaf = peer.leaf.as_ref();
         if let Some(uid) = leaf.and_then(|it| uid_of(it, trust_domain).ok()) {
             return Some(Place {
@@ -97,7 +96,7 @@ impl Places {
         }
         let guest = self.guests.clone().try_acquire_owned().ok()?;
         Some(Place {
-            _guest: Some((stranger, guest)),
+            _guest: Some((self.addresses.open(peer_of(address))?, guest)),
             ends: Some(Box::pin(sleep(GUEST_TIME))),
             ..Place::default()
         })
@@ -152,7 +151,7 @@ pub(crate) async fn accept(
     acceptor: TlsAcceptor,
     ready: mpsc::Sender<Incoming>,
 ) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(descriptors::connections()));
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     let places = Places::new();
     loop {
@@ -176,10 +175,6 @@ pub(crate) async fn accept(
                 continue;
             }
         };
-        let Some(stranger) = places.strangers.open(peer_of(address.ip())) else {
-            tracing::debug!(%address, "too many connections without a certificate");
-            continue;
-        };
         // Heartbeats and small deltas must not wait for more bytes.
         let _ = stream.set_nodelay(true);
         let (acceptor, ready, places) = (acceptor.clone(), ready.clone(), places.clone());
@@ -194,7 +189,7 @@ pub(crate) async fn accept(
                         .and_then(|it| it.first())
                         .map(|it| it.clone().into_owned());
                     let peer = Peer { leaf };
-                    let Some(place) = places.take(stranger, &peer, &trust_domain) else {
+                    let Some(place) = places.take(address.ip(), &peer, &trust_domain) else {
                         tracing::debug!(%address, "this peer has too many connections");
                         return;
                     };
@@ -210,5 +205,25 @@ pub(crate) async fn accept(
                 Err(_) => tracing::debug!("a handshake took too long"),
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_does_not_take_the_place_of_other_guests() {
+        let places = Places::new();
+        let take = |it: &str| places.take(it.parse().unwrap(), &Peer::default(), "capstan.local");
+        let greedy: Vec<_> = (0..MAX_GUESTS_PER_ADDRESS)
+            .map(|_| take("192.0.2.1").unwrap())
+            .collect();
+        assert!(take("192.0.2.1").is_none());
+        let mut other = take("192.0.2.2").unwrap();
+        drop(greedy);
+        assert!(take("192.0.2.1").is_some());
+        // And nobody stays a guest.
+        other.ends.take().unwrap().await;
     }
 }

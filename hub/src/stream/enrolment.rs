@@ -12,8 +12,6 @@ use crate::{
     store::{Batch, ClusterState, DbError, StoreError},
 };
 
-/// Enrolments a second, over all callers: a token cannot be found by trying.
-const RATE: u32 = 20;
 /// Longest UID of a namespace.
 const MAX_UID_BYTES: usize = 128;
 
@@ -25,10 +23,8 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(gate: Gate) -> Self {
-        Self {
-            gate,
-            limit: RateLimit::per_second(RATE),
-        }
+        let limit = RateLimit::per_second(gate.hub.config.enrolments_per_second);
+        Self { gate, limit }
     }
 }
 
@@ -100,10 +96,10 @@ fn enroll(hub: &Hub, request: &EnrollRequest) -> Result<Enrolled, DbError> {
     if !same || now_ms() > token.value.expires_ms {
         return Ok(Enrolled::BadToken);
     }
-    let Some(cluster) = hub.db.cluster(&token.value.cluster)? else {
+    let Some(cluster) = hub.db.cluster(&token.value.cluster) else {
         return Ok(Enrolled::BadToken);
     };
-    let mut record = cluster.value;
+    let mut record = (*cluster.value).clone();
     if record.state == ClusterState::Revoked {
         return Ok(Enrolled::BadToken);
     }

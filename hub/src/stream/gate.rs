@@ -1,12 +1,13 @@
 //! The one place where a peer becomes a [`ClusterScope`].
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use tonic::{Request, Status};
 
 use super::Peer;
 use crate::{
     identity::{ClusterScope, ScopeError, uid_of},
+    limit::turn,
     state::Hub,
     store::{ClusterRecord, ClusterState, DbError, Versioned},
 };
@@ -23,37 +24,30 @@ impl Gate {
     }
 
     /// The cluster that calls, as its certificate says and the store confirms.
-    pub(crate) async fn scope<T>(&self, request: &Request<T>) -> Result<ClusterScope, Status> {
-        Ok(self.caller(request).await?.0)
+    pub(crate) fn scope<T>(&self, request: &Request<T>) -> Result<ClusterScope, Status> {
+        Ok(self.caller(request)?.0)
     }
 
     /// The same, with the cluster's record.
     pub(crate) fn caller<T>(
         &self,
         request: &Request<T>,
-    ) -> impl Future<Output = Result<(ClusterScope, Versioned<ClusterRecord>), Status>> + use<T>
-    {
-        let leaf = request
-            .extensions()
-            .get::<Peer>()
-            .and_then(|it| it.leaf.clone());
-        let hub = self.hub.clone();
-        async move {
-            let leaf = leaf.ok_or_else(|| unauthenticated(&ScopeError::NoCertificate))?;
-            let uid =
-                uid_of(&leaf, hub.authority.trust_domain()).map_err(|it| unauthenticated(&it))?;
-            let known = on_disk(move || hub.db.cluster(&uid)).await?;
-            match known {
-                Some(it) if it.value.state == ClusterState::Enrolled => {
-                    let scope = ClusterScope::new(it.value.uid.clone(), it.value.name.clone());
-                    Ok((scope, it))
-                }
-                // Unknown and revoked look the same from outside.
-                _ => Err(Status::permission_denied(
-                    "this cluster is not enrolled, or was revoked; `capstan cluster add` on the hub makes a new token",
-                )),
-            }
-        }
+    ) -> Result<(ClusterScope, Versioned<Arc<ClusterRecord>>), Status> {
+        let hub = &self.hub;
+        let peer = request.extensions().get::<Peer>();
+        let leaf = peer.and_then(|it| it.leaf.as_ref());
+        let leaf = leaf.ok_or_else(|| unauthenticated(&ScopeError::NoCertificate))?;
+        let uid = uid_of(leaf, hub.authority.trust_domain()).map_err(|it| unauthenticated(&it))?;
+        let known = hub.db.cluster(&uid);
+        // Unknown and revoked look the same from outside.
+        let known = known.filter(|it| it.value.state == ClusterState::Enrolled);
+        let record = known.ok_or_else(|| {
+            Status::permission_denied(
+                "this cluster is not enrolled, or was revoked; `capstan cluster add` on the hub makes a new token",
+            )
+        })?;
+        let scope = ClusterScope::new(record.value.uid.clone(), record.value.name.clone());
+        Ok((scope, record))
     }
 }
 
@@ -65,6 +59,7 @@ fn unauthenticated(error: &ScopeError) -> Status {
 pub(crate) async fn on_disk<T: Send + 'static>(
     run: impl FnOnce() -> Result<T, DbError> + Send + 'static,
 ) -> Result<T, Status> {
+    let _turn = turn().await;
     match tokio::task::spawn_blocking(run).await {
         Ok(Ok(it)) => Ok(it),
         Ok(Err(error)) => {

@@ -1,9 +1,6 @@
 //! One session: pumps messages between the wire and [`Session`], and folds reports into the view.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use capstan_core::{
     ClusterName, Digest, Event as Happening, Generation, Severity, UnitKey, UnitReport,
@@ -12,7 +9,7 @@ use capstan_proto::{
     WireError, snapshot_chunks,
     v1::{self, agent_message::Message as FromAgent, hub_message::Message as ToAgent},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
@@ -24,17 +21,19 @@ use crate::{
     secret::random_below,
     session::{Close, Effect, Event, Held, Mode, Session},
     state::Hub,
-    store::ClusterRecord,
+    store::{ClusterRecord, ClusterState},
 };
 
 /// A session ends after this and the agent dials again, so that load spreads after a change of the fleet's size.
 const AGE_MS: u64 = 3_600_000;
 /// An agent that does not read for this long is cut: it would hold what is to be sent in memory.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often the session looks at the clock.
-const TICK: Duration = Duration::from_secs(1);
 /// Longest texts that an agent says of itself.
 const MAX_FACT_BYTES: usize = 128;
+/// Heartbeats of all agents together in a second, where agents are many.
+const HEARTBEATS_PER_SECOND: u64 = 400;
+/// However many there are, none is silent for longer: proxies close what says nothing for a minute.
+const MAX_SHARED_HEARTBEAT_MS: u64 = 25_000;
 /// Reconnecting agents spread over at least this.
 const MIN_SPREAD_MS: u32 = 1_000;
 /// And at most this.
@@ -42,14 +41,17 @@ const MAX_SPREAD_MS: u32 = 15_000;
 /// Agents that may dial again in a second.
 const ADMISSION_PER_SECOND: u32 = 500;
 
-type Outbox = mpsc::Sender<Result<v1::HubMessage, Status>>;
+/// Messages for the agent, in boxes: a channel has room for 32 of what it carries, also where nothing is said.
+type Outbox = mpsc::Sender<Result<Box<v1::HubMessage>, Status>>;
 
 struct Live {
     hub: Arc<Hub>,
     scope: ClusterScope,
-    record: ClusterRecord,
+    record: Arc<ClusterRecord>,
     outbox: Outbox,
+    begun: Instant,
     session: Session,
+    heartbeat_ms: u64,
     seat: Seat,
 }
 
@@ -60,20 +62,29 @@ type Ended = Option<Status>;
 pub(crate) async fn run(
     hub: Arc<Hub>,
     scope: ClusterScope,
-    record: ClusterRecord,
+    record: Arc<ClusterRecord>,
     mut inbox: Streaming<v1::AgentMessage>,
     outbox: Outbox,
 ) {
     let seat = hub.links.sit(scope.uid(), &hub.stop);
+    // A revocation cuts the session that it finds; one between the check of the certificate and here would find none.
+    let known = hub.db.cluster(scope.uid());
+    if !known.is_some_and(|it| it.value.state == ClusterState::Enrolled) {
+        hub.links.cut(scope.uid());
+        let _ = outbox.try_send(Err(Status::permission_denied("the cluster was revoked")));
+        return;
+    }
     let cut = seat.cut.clone();
-    let heartbeat = hub.config.heartbeat_seconds * 1000;
-    let session = Session::new(now_ms(), heartbeat);
+    let clusters = hub.view().clusters.len();
+    let heartbeat_ms = heartbeat_ms(hub.config.heartbeat_seconds, clusters);
     let mut live = Live {
         hub,
         scope,
         record,
         outbox,
-        session,
+        begun: Instant::now(),
+        session: Session::new(0, heartbeat_ms),
+        heartbeat_ms,
         seat,
     };
     let ended = tokio::select! {
@@ -92,9 +103,9 @@ fn ended_by(live: &Live, _: &CancellationToken) -> Ended {
     let drain = ToAgent::Drain(v1::Drain {
         reconnect_spread_ms: spread,
     });
-    let _ = live.outbox.try_send(Ok(v1::HubMessage {
+    let _ = live.outbox.try_send(Ok(Box::new(v1::HubMessage {
         message: Some(drain),
-    }));
+    })));
     let reason = match live.hub.stop.is_cancelled() {
         true => "the hub is going away",
         false => "a newer session took over, or the cluster was revoked",
@@ -105,9 +116,8 @@ fn ended_by(live: &Live, _: &CancellationToken) -> Ended {
 impl Live {
     async fn pump(&mut self, inbox: &mut Streaming<v1::AgentMessage>) -> Ended {
         let age = AGE_MS * 4 / 5 + random_below(AGE_MS * 2 / 5);
-        let ends = now_ms() + age;
-        let mut tick = tokio::time::interval(TICK);
-        let wait = self.hub.admission.take(Instant::now());
+        let mut ends = pin!(tokio::time::sleep(Duration::from_millis(age)));
+        let wait = self.hub.admission.take(Instant::now().into_std());
         if !wait.is_zero() {
             self.hub.metrics.sessions_held.inc();
             tokio::time::sleep(wait).await;
@@ -117,6 +127,7 @@ impl Live {
         {
             return ended;
         }
+        let mut due = pin!(tokio::time::sleep(self.until_due()));
         loop {
             let done = tokio::select! {
                 message = inbox.message() => match message {
@@ -128,19 +139,36 @@ impl Live {
                     }
                 },
                 _ = self.seat.news.changed() => self.news().await,
-                _ = tick.tick() => {
-                    if now_ms() > ends {
-                        let drain = v1::Drain { reconnect_spread_ms: self.spread() };
-                        let _ = self.send(ToAgent::Drain(drain)).await;
-                        return None;
-                    }
-                    self.step(Event::Tick).await
+                () = &mut due => {
+                    let done = self.step(Event::Tick).await;
+                    due.as_mut().reset(Instant::now() + self.until_due());
+                    done
+                }
+                () = &mut ends => {
+                    let drain = v1::Drain { reconnect_spread_ms: self.spread() };
+                    let _ = self.send(ToAgent::Drain(drain)).await;
+                    return None;
                 }
             };
             if let Err(ended) = done {
                 return ended;
             }
+            // Later is found out when it fires, so that no message has to move it; sooner is not.
+            let next = Instant::now() + self.until_due();
+            if next < due.deadline() {
+                due.as_mut().reset(next);
+            }
         }
+    }
+
+    /// How long the session can be left alone.
+    fn until_due(&self) -> Duration {
+        Duration::from_millis(self.session.due_ms().saturating_sub(self.clock_ms()))
+    }
+
+    /// Milliseconds since the session began: a clock of the machine that is set makes no agent silent.
+    fn clock_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A new desired state, or commands.
@@ -193,9 +221,10 @@ impl Live {
         let hub = self.hub.clone();
         let uid = self.scope.uid().clone();
         let greets = matches!(event, Event::Hello { .. });
+        let clock_ms = self.clock_ms();
         let effects = self
             .session
-            .step(now_ms(), event, &|held| hub.links.known(&uid, held));
+            .step(clock_ms, event, &|held| hub.links.known(&uid, held));
         for effect in effects {
             self.execute(effect).await?;
         }
@@ -241,9 +270,9 @@ impl Live {
     }
 
     async fn send(&self, message: ToAgent) -> Result<(), Ended> {
-        let message = v1::HubMessage {
+        let message = Box::new(v1::HubMessage {
             message: Some(message),
-        };
+        });
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.outbox.send(Ok(message))).await;
         match sent {
             Ok(Ok(())) => Ok(()),
@@ -320,8 +349,7 @@ impl Live {
             cluster_name: self.scope.name().to_string(),
             store_epoch: self.hub.record.epoch.to_string(),
             mode: mode.into(),
-            heartbeat_ms: u32::try_from(self.hub.config.heartbeat_seconds * 1000)
-                .unwrap_or(u32::MAX),
+            heartbeat_ms: u32::try_from(self.heartbeat_ms).unwrap_or(u32::MAX),
             status_interval_ms: self.hub.config.status_interval_ms,
             reconnect_spread_ms: self.spread(),
             clock_ms: now_ms(),
@@ -427,6 +455,13 @@ impl Live {
     }
 }
 
+/// How often each of so many agents says that it lives: as is configured, and less often in a large fleet.
+fn heartbeat_ms(configured_seconds: u64, clusters: usize) -> u64 {
+    let configured = configured_seconds * 1000;
+    let shared = clusters as u64 * 1000 / HEARTBEATS_PER_SECOND;
+    configured.max(shared.min(MAX_SHARED_HEARTBEAT_MS))
+}
+
 /// An event cannot speak of another cluster's unit.
 fn only_own(name: &ClusterName, mut event: Happening) -> Happening {
     event.unit = event.unit.filter(|it| it.home == *name);
@@ -447,4 +482,24 @@ fn bounded(text: String) -> String {
         .filter(|it| !it.is_control())
         .take(MAX_FACT_BYTES)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_agents_say_less_often_that_they_live() {
+        let table = [
+            (15, 0, 15_000),
+            (15, 6_000, 15_000),
+            (15, 8_000, 20_000),
+            (15, 10_000, 25_000),
+            (15, 100_000, 25_000),
+            (40, 100_000, 40_000),
+        ];
+        for (configured, clusters, expect) in table {
+            assert_eq!(heartbeat_ms(configured, clusters), expect, "{clusters}");
+        }
+    }
 }

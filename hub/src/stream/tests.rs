@@ -125,9 +125,8 @@ impl Here {
         self.hub
             .db
             .cluster_named(&name.parse().unwrap())
+            .map(|it| (*it.value).clone())
             .unwrap()
-            .unwrap()
-            .value
     }
 
     async fn channel(&self, agent: Option<&Agent>) -> Channel {
@@ -224,12 +223,12 @@ impl Here {
             source,
             held_at: None,
             problem: None,
-            entries: vec![entry],
+            entries: vec![entry].into(),
         };
         let key = format!("{name}/Kustomization/flux-system/apps")
             .parse()
             .unwrap();
-        state.units.insert(key, unit.seal());
+        state.units.insert(key, Arc::new(unit.seal()));
         self.hub.links.publish(&record.uid, Arc::new(state));
         digest
     }
@@ -534,13 +533,8 @@ async fn revoking_ends_the_live_session_and_every_later_call() {
     let digest = here.publish("dev", 1, "x");
     let mut talk = talk(&here, Some(&agent), hello("dev")).await.unwrap();
     talk.next().await.unwrap();
-    let found = here
-        .hub
-        .db
-        .cluster_named(&"dev".parse().unwrap())
-        .unwrap()
-        .unwrap();
-    let mut record = found.value;
+    let found = here.hub.db.cluster_named(&"dev".parse().unwrap()).unwrap();
+    let mut record = (*found.value).clone();
     record.state = ClusterState::Revoked;
     let mut batch = Batch::default();
     batch.put_cluster(&record, Some(found.revision));

@@ -39,13 +39,22 @@ impl Measure {
 }
 
 /// The command: runs a benchmark by name.
-pub(crate) fn main(name: &str, dir: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(
+    name: &str,
+    dir: Option<&Path>,
+    size: Option<usize>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        size.is_none() || name == "swarm",
+        "run benchmark {name}: it has no sizes; --size is for swarm"
+    );
     let measures = match name {
         "commit" => block_on(commit::run())?,
         "drift" => block_on(drift::run())?,
         "helm" => helm::run(dir)?,
         "kustomize" => kustomize::run(dir)?,
-        "swarm" => block_on(swarm::run())?,
+        "swarm" => block_on(swarm::run(size))?,
         "units" => block_on(units::run())?,
         other => anyhow::bail!(
             "run benchmark {other}: there is none of that name; there are commit, drift, helm, kustomize, swarm and units"

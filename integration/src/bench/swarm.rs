@@ -5,116 +5,181 @@
 mod agent;
 
 use std::{
+    ops::Range,
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
-use capstan_integration::harness::{ClusterKind, Fleet};
+use anyhow::{Context, bail, ensure};
+use capstan_integration::harness::Fleet;
 use futures::{StreamExt, TryStreamExt, stream};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
 use self::agent::{Agent, Hub, Tally};
 use super::{
     Measure,
-    fleet::{file, memory_mib, objects},
+    fleet::{File, file, memory_mib, objects},
+    milliseconds,
 };
 
-/// Agents; the first size shows how the figures grow.
-const SIZES: [usize; 2] = [1_000, 10_000];
+/// Agents: the fleet grows from one size to the next, and everything is measured at each.
+const SIZES: [usize; 3] = [1_000, 5_000, 10_000];
 /// Enrolments under way at once.
 const ENROLLING: usize = 64;
+/// How many enrolments a second the hub is told to take: more than this machine can.
+const ENROLMENTS: &str = "enrolments_per_second = 1000";
 /// How long the idle hub is looked at.
 const IDLE: Duration = Duration::from_secs(30);
+/// Rest before that: what connecting has caused is over then.
+const REST: Duration = Duration::from_secs(5);
 /// Longest wait for all agents.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Objects of the base that all clusters share.
 const SHARED_OBJECTS: usize = 10;
 /// Ticks of the kernel's clock in a second, as `/proc` counts processor time on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// Files that this process has open beside one connection for each agent.
+const OTHER_FILES: usize = 500;
 
 const PLACEMENT: &str = "apiVersion: capstan.dev/v1alpha1\nkind: Placement\nmetadata: {name: platform}\nspec:\n  clusters: {}\n  sync:\n  \
     - sourceRef: {kind: GitRepository, name: fleet}\n    path: ./base\n";
 
-pub(crate) async fn run() -> anyhow::Result<Vec<Measure>> {
-    let mut measures = Vec::new();
-    for size in SIZES {
-        measures.extend(measure(size).await?);
-    }
-    Ok(measures)
-}
-
-async fn measure(size: usize) -> anyhow::Result<Vec<Measure>> {
-    let base = |value| file("base/all.yaml", &objects("shared", SHARED_OBJECTS, value));
+/// Measures at each size up to `largest`.
+pub(crate) async fn run(largest: Option<usize>) -> anyhow::Result<Vec<Measure>> {
+    let largest = largest.unwrap_or(SIZES[SIZES.len() - 1]);
+    allow_files(largest + OTHER_FILES)?;
     let first = base(0);
     let files = [
         ("fleet/placement.yaml", PLACEMENT),
         (&first.0, first.1.as_str()),
     ];
-    let fleet = Fleet::start(ClusterKind::Sim, &[], &files).await?;
-    let figure = |what: &str, value: f64, unit: &'static str| Measure {
-        name: format!("{size} agents: {what}"),
-        value,
-        unit,
-        baseline: None,
+    let mut swarm = Swarm {
+        fleet: Fleet::start_configured(ENROLMENTS, &files).await?,
+        tally: watch::Sender::new(Tally::default()),
+        agents: JoinSet::new(),
+        size: 0,
+        measures: Vec::new(),
     };
-    let start = Instant::now();
-    let agents = enrol(&fleet, size).await?;
-    let enrolled = start.elapsed();
-
-    let start = Instant::now();
-    let tally = watch::Sender::new(Tally::default());
-    let mut tasks = JoinSet::new();
-    for agent in agents {
-        tasks.spawn(agent.live(tally.clone()));
+    let smaller = SIZES.into_iter().filter(|it| *it < largest);
+    for (number, size) in smaller.chain([largest]).enumerate() {
+        swarm.grow(size).await?;
+        swarm.idle().await?;
+        swarm.commit(number + 1).await?;
+        swarm.reconnect().await?;
     }
-    settled(&tally, size, |it| it.in_sync).await?;
-    let connected = start.elapsed();
+    Ok(swarm.measures)
+}
 
-    let cpu = cpu_seconds(&fleet)?;
-    tokio::time::sleep(IDLE).await;
-    let idle = (cpu_seconds(&fleet)? - cpu) / IDLE.as_secs_f64() * 100.0;
-    let memory = memory_mib(fleet.hub.pid(), "VmRSS:")?;
+/// The base at one of its revisions.
+fn base(value: usize) -> File {
+    file("base/all.yaml", &objects("shared", SHARED_OBJECTS, value))
+}
 
-    let changed = base(1);
-    let files = [(changed.0.as_str(), changed.1.as_str())];
-    tally.send_modify(|it| it.received = 0);
-    let cpu = cpu_seconds(&fleet)?;
-    fleet.repository.commit("measured", &files).await?;
-    let start = Instant::now();
-    let source = "/sources/GitRepository/flux-system/fleet/reconcile";
-    fleet
-        .api
-        .post(source, &json!({"reason": "measured"}))
-        .await?;
-    settled(&tally, size, |it| it.received).await?;
-    let commit = start.elapsed();
-    let commit_cpu = cpu_seconds(&fleet)? - cpu;
+/// A hub and its agents.
+struct Swarm {
+    fleet: Fleet,
+    tally: watch::Sender<Tally>,
+    agents: JoinSet<()>,
+    size: usize,
+    measures: Vec<Measure>,
+}
 
-    tally.send_modify(|it| *it = Tally::default());
-    fleet.hub.kill()?;
-    let start = Instant::now();
-    fleet.hub.restart()?;
-    settled(&tally, size, |it| it.in_sync).await?;
-    let back = start.elapsed();
-    let again = tally.borrow().received;
-    fleet.api.get("/hub", &[]).await?;
-    Ok(vec![
-        figure("enrolled", enrolled.as_secs_f64(), "s"),
-        figure("first connection of all", connected.as_secs_f64(), "s"),
-        figure("idle hub, memory", memory, "MiB"),
-        figure("idle hub, of a core", idle, "%"),
-        figure("commit to received by all", commit.as_secs_f64(), "s"),
-        figure("commit, processor time of the hub", commit_cpu, "s"),
-        figure("hub killed, all in sync again", back.as_secs_f64(), "s"),
-        figure("states received again", again as f64, "count"),
-    ])
+impl Swarm {
+    fn figure(&mut self, what: &str, value: f64, unit: &'static str) {
+        self.measures.push(Measure {
+            name: format!("{} agents: {what}", self.size),
+            value,
+            unit,
+            baseline: None,
+        });
+    }
+
+    /// Enrols and connects agents until there are `size`.
+    async fn grow(&mut self, size: usize) -> anyhow::Result<()> {
+        let old = std::mem::replace(&mut self.size, size);
+        let start = Instant::now();
+        let agents = enrol(&self.fleet, old..size).await?;
+        let enrolled = start.elapsed().as_secs_f64();
+        let rate = (size - old) as f64 / enrolled;
+        self.figure("added and enrolled", rate, "per s");
+        self.tally.send_replace(Tally::default());
+        let start = Instant::now();
+        for agent in agents {
+            self.agents.spawn(agent.live(self.tally.clone()));
+        }
+        settled(&self.tally, size - old, |it| it.in_sync).await?;
+        let connected = start.elapsed().as_secs_f64();
+        self.figure("the new ones connected at once", connected, "s");
+        Ok(())
+    }
+
+    /// What the hub costs while nothing happens, and how it answers.
+    async fn idle(&mut self) -> anyhow::Result<()> {
+        tokio::time::sleep(REST).await;
+        let cpu = cpu_seconds(self.fleet.hub.pid())?;
+        tokio::time::sleep(IDLE).await;
+        let idle = cpu_seconds(self.fleet.hub.pid())? - cpu;
+        let memory = memory_mib(self.fleet.hub.pid(), "VmRSS:")?;
+        self.figure("idle hub, memory", memory, "MiB");
+        let share = idle / IDLE.as_secs_f64() * 100.0;
+        self.figure("idle hub, of a core", share, "%");
+        let start = Instant::now();
+        self.fleet.api.get("/clusters", &[]).await?;
+        self.figure("API, all clusters", milliseconds(start.elapsed()), "ms");
+        let start = Instant::now();
+        self.fleet.api.text("/").await?;
+        self.figure("console, its page", milliseconds(start.elapsed()), "ms");
+        Ok(())
+    }
+
+    /// A commit that changes what all clusters share.
+    async fn commit(&mut self, value: usize) -> anyhow::Result<()> {
+        let changed = base(value);
+        let files = [(changed.0.as_str(), changed.1.as_str())];
+        self.tally.send_modify(|it| it.received = 0);
+        let (hub, own) = (self.fleet.hub.pid(), std::process::id());
+        self.fleet.repository.commit("measured", &files).await?;
+        let (hub_before, own_before) = (cpu_seconds(hub)?, cpu_seconds(own)?);
+        let start = Instant::now();
+        let source = "/sources/GitRepository/flux-system/fleet/reconcile";
+        let why = json!({"reason": "measured"});
+        self.fleet.api.post(source, &why).await?;
+        settled(&self.tally, self.size, |it| it.received).await?;
+        let commit = start.elapsed().as_secs_f64();
+        let cpu = cpu_seconds(hub)? - hub_before;
+        let agents = cpu_seconds(own)? - own_before;
+        self.figure("commit to received by all", commit, "s");
+        self.figure("commit, processor time of the hub", cpu, "s");
+        self.figure("commit, processor time of all agents", agents, "s");
+        let memory = memory_mib(hub, "VmHWM:")?;
+        self.figure("hub, most memory so far", memory, "MiB");
+        let lost = self.tally.borrow().lost;
+        self.figure("sessions lost until here", lost as f64, "count");
+        Ok(())
+    }
+
+    /// The hub is killed and comes back at once, and so do all agents.
+    async fn reconnect(&mut self) -> anyhow::Result<()> {
+        self.tally.send_replace(Tally::default());
+        self.fleet.hub.kill()?;
+        let start = Instant::now();
+        self.fleet.hub.restart()?;
+        settled(&self.tally, self.size, |it| it.in_sync).await?;
+        let back = start.elapsed().as_secs_f64();
+        let again = self.tally.borrow().received;
+        let cpu = cpu_seconds(self.fleet.hub.pid())?;
+        self.figure("hub killed, all in sync again", back, "s");
+        self.figure("reconnect, processor time of the hub", cpu, "s");
+        self.figure("states received again", again as f64, "count");
+        Ok(())
+    }
 }
 
 /// Adds clusters and turns their tokens into certificates.
-async fn enrol(fleet: &Fleet, size: usize) -> anyhow::Result<Vec<Agent>> {
-    stream::iter(0..size)
+async fn enrol(fleet: &Fleet, numbers: Range<usize>) -> anyhow::Result<Vec<Agent>> {
+    stream::iter(numbers)
         .map(async |number| {
             let name = format!("swarm-{number}");
             let added = fleet.api.post("/clusters", &json!({"name": name})).await?;
@@ -153,9 +218,24 @@ async fn settled(
     Ok(())
 }
 
-/// Processor time that the hub has used.
-fn cpu_seconds(fleet: &Fleet) -> anyhow::Result<f64> {
-    let path = format!("/proc/{}/stat", fleet.hub.pid());
+/// Lets this process open as many files, and the hub that it starts.
+fn allow_files(needed: usize) -> anyhow::Result<()> {
+    let needed = u64::try_from(needed)?;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= needed {
+        return Ok(());
+    }
+    ensure!(
+        hard >= needed,
+        "each agent is a connection: {needed} open files are needed in this process and in the hub, and {hard} are allowed; allow more \
+         (`ulimit -n`), or measure fewer agents with --size"
+    );
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+/// Processor time that a process has used.
+fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/stat");
     let stat = std::fs::read_to_string(&path).context(path)?;
     // The name of the program is in parentheses and may hold spaces; user and system time are the 14th and 15th field.
     let fields = stat

@@ -1,6 +1,6 @@
 //! Desired states, whole and as deltas.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use capstan_core::{
     Delta, Digest, Entry, Generation, MediaType, Origin, Role, Source, SourceKey, Substitution,
@@ -51,7 +51,7 @@ impl TryFrom<v1::Delta> for Delta {
 }
 
 /// The units of a message, by key.
-pub(crate) fn units(wire: Vec<v1::Unit>) -> Result<BTreeMap<UnitKey, Unit>, WireError> {
+pub(crate) fn units(wire: Vec<v1::Unit>) -> Result<BTreeMap<UnitKey, Arc<Unit>>, WireError> {
     at_most("units", wire.len(), MAX_UNITS)?;
     wire.into_iter().map(unit).collect()
 }
@@ -77,8 +77,8 @@ impl From<(&SourceKey, &Source)> for v1::PinnedSource {
     }
 }
 
-impl From<(&UnitKey, &Unit)> for v1::Unit {
-    fn from((key, unit): (&UnitKey, &Unit)) -> Self {
+impl From<(&UnitKey, &Arc<Unit>)> for v1::Unit {
+    fn from((key, unit): (&UnitKey, &Arc<Unit>)) -> Self {
         Self {
             key: key.to_string(),
             digest: unit.digest.as_bytes().to_vec().into(),
@@ -96,7 +96,7 @@ impl From<(&UnitKey, &Unit)> for v1::Unit {
     }
 }
 
-fn unit(wire: v1::Unit) -> Result<(UnitKey, Unit), WireError> {
+fn unit(wire: v1::Unit) -> Result<(UnitKey, Arc<Unit>), WireError> {
     at_most("unit.entries", wire.entries.len(), MAX_ENTRIES)?;
     let held_at = text(wire.held_at).map(|it| id("unit.held_at", it.parse()));
     let entries = wire.entries.into_iter().map(Entry::try_from);
@@ -109,7 +109,7 @@ fn unit(wire: v1::Unit) -> Result<(UnitKey, Unit), WireError> {
         problem: text(wire.problem),
         entries: entries.collect::<Result<_, _>>()?,
     };
-    Ok((id("unit.key", wire.key.parse())?, unit))
+    Ok((id("unit.key", wire.key.parse())?, Arc::new(unit)))
 }
 
 impl From<&UnitSpec> for v1::UnitSpec {

@@ -74,7 +74,7 @@ impl SnapshotAssembly {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, sync::Arc};
 
     use capstan_core::{
         Digest, Entry, MediaType, ObjectKey, Origin, Role, Source, StoreEpoch, Substitution, Unit,
@@ -136,7 +136,9 @@ mod tests {
                 "GitRepository/flux-system/fleet".parse().unwrap(),
                 Source { revision },
             )]),
-            units: (0..units).map(|at| (key(at), unit(entries))).collect(),
+            units: (0..units)
+                .map(|at| (key(at), Arc::new(unit(entries))))
+                .collect(),
         }
     }
 

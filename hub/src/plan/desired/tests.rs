@@ -1,6 +1,6 @@
 //! What happens to units that change, fail and go.
 
-use capstan_core::{MediaType, ObjectKey, Role, StoreEpoch};
+use capstan_core::{Entry, MediaType, ObjectKey, Role, StoreEpoch};
 
 use super::*;
 use crate::plan::{Hold, UnitOverride};
@@ -41,7 +41,7 @@ fn rendered(content: &str, parent: Option<&str>) -> Outcome {
             None => Origin::Placement { name: "p".into() },
         },
         source: source(),
-        entries: vec![entry(content)],
+        entries: vec![entry(content)].into(),
     }
 }
 

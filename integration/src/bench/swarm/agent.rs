@@ -44,6 +44,8 @@ pub(super) struct Tally {
     pub(super) in_sync: usize,
     /// States received whole, with their blobs.
     pub(super) received: usize,
+    /// Sessions that ended after they had begun.
+    pub(super) lost: usize,
 }
 
 /// Where the hub is.
@@ -107,6 +109,9 @@ impl Agent {
                 tracing::debug!("{error:#}");
             }
             self.session.step(Event::Lost);
+            if begun {
+                tally.send_modify(|it| it.lost += 1);
+            }
             tokio::time::sleep(backoff.after_loss(begun, begun)).await;
         }
     }
