@@ -13,9 +13,9 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::folder;
-use super::ports;
 use super::process::{Process, State};
 use super::reaper::Reaper;
+use crate::ports;
 
 /// Where Debian and others put the daemon; it must be started by its full path.
 const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -81,7 +81,7 @@ impl SshServer {
             folder.path().join("authorized_keys"),
         )
         .map_err(prepare("writing authorized_keys"))?;
-        let port = ports::pick_one().map_err(prepare("finding a free port"))?;
+        let port = ports::claim().map_err(prepare("finding a free port"))?;
         let config = folder.path().join("sshd_config");
         fs::write(&config, configuration(folder.path(), port))
             .map_err(prepare("writing its configuration"))?;
