@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -128,15 +129,15 @@ fn explore<I: Input>(
     }
     // The gate has the seeds below.
     let first = (store.next_run() + 1) << 32;
+    let note = Note::open(store);
     for run in 0..runs {
         let input = mutate(&mut Random(first + run), &corpus);
-        store.note(&input.write());
+        note.write(&input.write());
         if tried.is_new(&input) && corpus.len() < MAX_CORPUS {
             store.keep(&input.write(), "");
             corpus.push(input);
         }
     }
-    store.forget_note();
     tried.seen.len()
 }
 
@@ -154,7 +155,6 @@ impl<C> Tried<'_, C> {
         C: Fn(&I) -> String,
     {
         let Ok(what) = catch_unwind(AssertUnwindSafe(|| (self.check)(input))) else {
-            self.store.forget_note();
             let kept = self.store.keep(&input.write(), FAILED);
             let kept = kept.map_or("nowhere".to_owned(), |it| it.display().to_string());
             panic!("this input, kept in {kept}, fails: {input:#?}");
@@ -214,20 +214,6 @@ impl Store {
         written.is_ok().then_some(path)
     }
 
-    /// Writes down what is tried next, under the name of an input that failed, since nobody else can where the process ends with it.
-    fn note(&self, bytes: &[u8]) {
-        drop(self.noted().map(|path| fs::write(path, bytes)));
-    }
-
-    fn forget_note(&self) {
-        drop(self.noted().map(fs::remove_file));
-    }
-
-    fn noted(&self) -> Option<PathBuf> {
-        let name = format!("{FAILED}in-{}", std::process::id());
-        Some(self.folder.as_ref()?.join(name))
-    }
-
     fn remove(&self, path: &Path) {
         // Another run may have removed it.
         drop(fs::remove_file(path));
@@ -241,6 +227,39 @@ impl Store {
         let number = read.and_then(|it| it.trim().parse().ok()).unwrap_or(0_u64);
         drop(write_whole(&path, (number + 1).to_string().as_bytes()));
         number
+    }
+}
+
+/// What is tried now, under the name of an input that failed: where the process ends with it, nobody else can write it down.
+struct Note {
+    path: PathBuf,
+    file: Option<fs::File>,
+}
+
+impl Note {
+    fn open(store: &Store) -> Note {
+        let folder = store.folder.clone().unwrap_or_default();
+        let path = folder.join(format!("{FAILED}in-{}", std::process::id()));
+        let file = store
+            .folder
+            .as_ref()
+            .and_then(|_| fs::File::create(&path).ok());
+        Note { path, file }
+    }
+
+    /// In place, since a file that is made anew is written through to the disk by some file systems.
+    fn write(&self, bytes: &[u8]) {
+        let Some(file) = &self.file else { return };
+        drop(file.write_all_at(bytes, 0));
+        drop(file.set_len(bytes.len() as u64));
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            drop(fs::remove_file(&self.path));
+        }
     }
 }
 
@@ -380,7 +399,10 @@ mod tests {
     fn what_ends_the_process_is_run_first() {
         let folder = folder("ends");
         let store = Store::in_folder(Some(folder.clone()));
-        store.note(&[7]);
+        let note = Note::open(&store);
+        note.write(&[1, 2, 3]);
+        note.write(&[7]);
+        std::mem::forget(note);
         let run = |runs| explore(tried(&store, check(true)), vec![vec![0]], runs, mutate);
         assert!(message(|| run(0)).contains('7'));
         fs::remove_dir_all(&folder).unwrap();
