@@ -97,7 +97,8 @@ pub(crate) fn table(items: &[Value], wide: bool, columns: &[Column]) -> String {
         let cells = row
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+            // Not by a width of `format!`, which ends at 65,535.
+            .map(|(cell, width)| cell.clone() + &" ".repeat(width - cell.chars().count()));
         let line = cells.collect::<Vec<_>>().join("   ");
         out.push_str(line.trim_end());
         out.push('\n');

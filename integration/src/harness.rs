@@ -14,12 +14,13 @@ mod repository;
 use std::{
     collections::BTreeMap,
     future::Future,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context;
+use capstan_playground::ports;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -357,9 +358,12 @@ where
     Ok(())
 }
 
-/// A loopback address whose port was free a moment ago, for a part that must come back at the same one.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+/// A loopback address that is nobody else's, for a part that must come back at the same one.
+///
+/// # Errors
+/// When all ports are taken.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok((Ipv4Addr::LOCALHOST, ports::claim()?).into())
 }
 
 fn write_config(folder: &Path, source: &str) -> anyhow::Result<String> {

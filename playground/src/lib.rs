@@ -2,5 +2,6 @@
 
 pub mod git;
 pub mod local;
+pub mod ports;
 pub mod sim;
 pub mod toolchest;

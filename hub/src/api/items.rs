@@ -53,7 +53,11 @@ pub(crate) fn cluster_item(
         .iter()
         .filter(|it| unit_state(view, it).conditions[0].status == "True")
         .count();
-    let objects: u32 = view.units.values().map(|it| it.counts.objects).sum();
+    let objects: u64 = view
+        .units
+        .values()
+        .map(|it| u64::from(it.counts.objects))
+        .sum();
     let sources = view.desired.iter().flat_map(|it| &it.sources);
     let pins: serde_json::Map<String, Value> = sources
         .map(|(key, it)| (key.to_string(), json!(it.revision)))

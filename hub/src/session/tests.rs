@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use capstan_core::{DesiredState, Entries, Origin, Source, Unit, UnitSpec};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 
@@ -282,6 +283,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
     #[test]
     fn whatever_happens_the_agent_ends_with_the_newest(steps in steps()) {
         let heartbeat = 1_000_000_000;

@@ -1,11 +1,8 @@
 //! A hub of its own, with a configuration that a test writes.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use capstan_integration::harness::{Api, Cluster, Process, condition, wait_for};
+use capstan_integration::harness::{Api, Cluster, Process, condition, free_address, wait_for};
 use serde_json::{Value, json};
 
 /// A hub as a process.
@@ -130,9 +127,4 @@ impl Hub {
         let agent = Process::start(folder, &format!("agent-{name}"), &args)?;
         Ok((cluster, agent))
     }
-}
-
-/// A loopback address whose port was free a moment ago.
-pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::folder;
-use super::ports;
 use super::process::{Process, State};
 use super::ready::chain;
 use super::reaper::Reaper;
+use crate::ports;
 
 /// Where Debian and others put the programs.
 const DRIVERS: [&str; 2] = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"];
@@ -103,7 +103,7 @@ impl Browser {
         let folder =
             folder::private("capstan-browser-").map_err(|error| failed(error.to_string()))?;
         let reaper = Reaper::start(folder.path()).map_err(|error| failed(error.to_string()))?;
-        let port = ports::pick_one().map_err(|error| failed(error.to_string()))?;
+        let port = ports::claim().map_err(|error| failed(error.to_string()))?;
         let mut command = Command::new(driver);
         command
             .arg(format!("--port={port}"))

@@ -21,8 +21,8 @@ use super::reaper::Reaper;
 use super::setup::{NODE, client, io, is_ready, node, programs, url, write};
 use super::{LocalError, LocalOptions, Part, Variant};
 
-/// How often a start is tried again with other ports. Each try loses only if another process took one of six ports within
-/// the second after the kernel called it free.
+/// How often a start is tried again with other ports. Each try loses only if a process that is not ours took one of six ports within
+/// the second after nobody listened there.
 const PORT_ATTEMPTS: usize = 5;
 
 /// The group that may do everything.

@@ -15,7 +15,7 @@ use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 
 /// How long a watch may take to say something before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Api {
     pub sim: SimCluster,

@@ -49,4 +49,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Patterns that take too long.
+    #[error(
+        "the patterns look at more than {limit} characters; use shorter values, fewer of them or no wildcards"
+    )]
+    TooManySteps {
+        /// The limit.
+        limit: usize,
+    },
 }

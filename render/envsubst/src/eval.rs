@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Error;
 use crate::functions;
+use crate::glob::Steps;
 use crate::limits::MAX_RESULT_BYTES;
 use crate::parse::{Expression, Part};
 
@@ -15,6 +16,7 @@ pub(crate) struct Evaluator<'v, L> {
     pub(crate) missing: BTreeSet<String>,
     /// Bytes made so far, in all intermediate results.
     made: usize,
+    steps: Steps,
     values: std::marker::PhantomData<&'v str>,
 }
 
@@ -27,6 +29,7 @@ impl<'v, L: FnMut(&str) -> Option<Cow<'v, str>>> Evaluator<'v, L> {
             used,
             missing,
             made: 0,
+            steps: Steps::new(),
             values: std::marker::PhantomData,
         }
     }
@@ -61,7 +64,8 @@ impl<'v, L: FnMut(&str) -> Option<Cow<'v, str>>> Evaluator<'v, L> {
             return Err(Error::NotSet(expression.name.clone()));
         }
         let value = value.unwrap_or_default();
-        let result = functions::apply(&expression.operator, value.as_bytes(), &arguments)?;
+        let operator = &expression.operator;
+        let result = functions::apply(operator, value.as_bytes(), &arguments, &mut self.steps)?;
         self.made += result.len();
         if self.made > MAX_RESULT_BYTES {
             return Err(Error::TooLarge {

@@ -1,16 +1,23 @@
 //! The operators.
 
-use crate::error::Error;
-use crate::glob;
-use crate::limits::{MAX_PATTERN_VALUE_BYTES, MAX_RESULT_BYTES};
+use memchr::memmem::Finder;
 
-pub(crate) fn apply(operator: &str, value: &[u8], arguments: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
+use crate::error::Error;
+use crate::glob::{self, Steps, Stop};
+use crate::limits::{MAX_PATTERN_STEPS, MAX_PATTERN_VALUE_BYTES, MAX_RESULT_BYTES};
+
+pub(crate) fn apply(
+    operator: &str,
+    value: &[u8],
+    arguments: &[Vec<u8>],
+    steps: &mut Steps,
+) -> Result<Vec<u8>, Error> {
     Ok(match (operator, arguments) {
         ("#", []) => value.len().to_string().into_bytes(),
-        ("#", [pattern, ..]) => without_prefix(value, pattern, Length::Shortest)?,
-        ("##", [pattern, ..]) => without_prefix(value, pattern, Length::Longest)?,
-        ("%", [pattern, ..]) => without_suffix(value, pattern, Length::Shortest)?,
-        ("%%", [pattern, ..]) => without_suffix(value, pattern, Length::Longest)?,
+        ("#", [pattern, ..]) => without_prefix(value, pattern, Length::Shortest, steps)?,
+        ("##", [pattern, ..]) => without_prefix(value, pattern, Length::Longest, steps)?,
+        ("%", [pattern, ..]) => without_suffix(value, pattern, Length::Shortest, steps)?,
+        ("%%", [pattern, ..]) => without_suffix(value, pattern, Length::Longest, steps)?,
         (",", _) => first(value, lower),
         (",,", _) => all(value, lower),
         ("^", _) => first(value, upper),
@@ -101,6 +108,7 @@ fn substring<'v>(value: &'v [u8], offset: &[u8], length: Option<&[u8]>) -> &'v [
 
 /// `strings.Replace`: nothing to look for is found between all characters.
 fn replace(value: &[u8], from: &[u8], to: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
+    let finder = Finder::new(from);
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
     let mut done = 0;
@@ -113,7 +121,7 @@ fn replace(value: &[u8], from: &[u8], to: &[u8], limit: usize) -> Result<Vec<u8>
                 _ => character_width(rest),
             }
         } else {
-            match rest.windows(from.len()).position(|window| window == from) {
+            match finder.find(rest) {
                 Some(at) => at,
                 None => break,
             }
@@ -148,7 +156,12 @@ enum Length {
 }
 
 /// The value less the prefix that the pattern matches. A pattern that is none matches nothing.
-fn without_prefix(value: &[u8], pattern: &[u8], length: Length) -> Result<Vec<u8>, Error> {
+fn without_prefix(
+    value: &[u8],
+    pattern: &[u8],
+    length: Length,
+    steps: &mut Steps,
+) -> Result<Vec<u8>, Error> {
     if !pattern.iter().any(|c| b"*?[\\".contains(c)) {
         return Ok(value.strip_prefix(pattern).unwrap_or(value).to_vec());
     }
@@ -161,10 +174,14 @@ fn without_prefix(value: &[u8], pattern: &[u8], length: Length) -> Result<Vec<u8
     }
     let mut found = 0;
     for end in (1..=value.len()).rev() {
-        match glob::matches(pattern, &value[..end]) {
+        match glob::matches(pattern, &value[..end], steps) {
             Ok(true) => found = end,
             Ok(false) => continue,
-            Err(glob::BadPattern) => return Ok(value.to_vec()),
+            Err(Stop::BadPattern) => return Ok(value.to_vec()),
+            Err(Stop::TooManySteps) => {
+                let limit = MAX_PATTERN_STEPS;
+                return Err(Error::TooManySteps { limit });
+            }
         }
         if length == Length::Longest {
             break;
@@ -174,7 +191,12 @@ fn without_prefix(value: &[u8], pattern: &[u8], length: Length) -> Result<Vec<u8
 }
 
 /// Suffixes are prefixes of what is written backwards; so is the pattern, classes and escapes included, as in Flux.
-fn without_suffix(value: &[u8], pattern: &[u8], length: Length) -> Result<Vec<u8>, Error> {
+fn without_suffix(
+    value: &[u8],
+    pattern: &[u8],
+    length: Length,
+    steps: &mut Steps,
+) -> Result<Vec<u8>, Error> {
     let backwards = |bytes: &[u8]| {
         String::from_utf8_lossy(bytes)
             .chars()
@@ -182,6 +204,6 @@ fn without_suffix(value: &[u8], pattern: &[u8], length: Length) -> Result<Vec<u8
             .collect::<String>()
             .into_bytes()
     };
-    let rest = without_prefix(&backwards(value), &backwards(pattern), length)?;
+    let rest = without_prefix(&backwards(value), &backwards(pattern), length, steps)?;
     Ok(backwards(&rest))
 }

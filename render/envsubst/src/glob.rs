@@ -1,11 +1,39 @@
 //! Patterns of `#` and `%`: shell globs in which `*` matches a slash too.
 
-/// A pattern that is none.
+use Stop::BadPattern;
+
+use crate::limits::MAX_PATTERN_STEPS;
+
+/// Why there is no answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BadPattern;
+pub(crate) enum Stop {
+    /// The pattern is none.
+    BadPattern,
+    /// There are no [`Steps`] left.
+    TooManySteps,
+}
+
+/// How many characters may still be looked at.
+#[derive(Debug)]
+pub(crate) struct Steps(usize);
+
+impl Steps {
+    pub(crate) fn new() -> Self {
+        Steps(MAX_PATTERN_STEPS)
+    }
+
+    fn take(&mut self) -> Result<(), Stop> {
+        self.0 = self.0.checked_sub(1).ok_or(Stop::TooManySteps)?;
+        Ok(())
+    }
+}
 
 /// Whether the pattern matches all of the name.
-pub(crate) fn matches(mut pattern: &[u8], mut name: &[u8]) -> Result<bool, BadPattern> {
+pub(crate) fn matches(
+    mut pattern: &[u8],
+    mut name: &[u8],
+    steps: &mut Steps,
+) -> Result<bool, Stop> {
     'pattern: while !pattern.is_empty() {
         let (star, chunk, rest) = split_chunk(pattern);
         pattern = rest;
@@ -14,13 +42,13 @@ pub(crate) fn matches(mut pattern: &[u8], mut name: &[u8]) -> Result<bool, BadPa
         }
         // The last chunk must use up the name.
         let fits = |after: &[u8]| after.is_empty() || !pattern.is_empty();
-        if let Some(after) = match_chunk(chunk, name)?.filter(|after| fits(after)) {
+        if let Some(after) = match_chunk(chunk, name, steps)?.filter(|after| fits(after)) {
             name = after;
             continue;
         }
         if star {
             for i in 1..=name.len() {
-                if let Some(after) = match_chunk(chunk, &name[i..])? {
+                if let Some(after) = match_chunk(chunk, &name[i..], steps)? {
                     if pattern.is_empty() && !after.is_empty() {
                         continue;
                     }
@@ -53,8 +81,13 @@ fn split_chunk(pattern: &[u8]) -> (bool, &[u8], &[u8]) {
 }
 
 /// What is left of the name after the chunk, which has no star.
-fn match_chunk<'n>(mut chunk: &[u8], mut name: &'n [u8]) -> Result<Option<&'n [u8]>, BadPattern> {
+fn match_chunk<'n>(
+    mut chunk: &[u8],
+    mut name: &'n [u8],
+    steps: &mut Steps,
+) -> Result<Option<&'n [u8]>, Stop> {
     while let Some(&c) = chunk.first() {
+        steps.take()?;
         if name.is_empty() {
             return Ok(None);
         }
@@ -62,7 +95,7 @@ fn match_chunk<'n>(mut chunk: &[u8], mut name: &'n [u8]) -> Result<Option<&'n [u
             b'[' => {
                 let (code, width) = decode(name);
                 name = &name[width..];
-                let (matched, rest) = match_class(&chunk[1..], code)?;
+                let (matched, rest) = match_class(&chunk[1..], code, steps)?;
                 if !matched {
                     return Ok(None);
                 }
@@ -85,13 +118,18 @@ fn match_chunk<'n>(mut chunk: &[u8], mut name: &'n [u8]) -> Result<Option<&'n [u
     Ok(Some(name))
 }
 
-fn match_class(mut chunk: &[u8], code: u32) -> Result<(bool, &[u8]), BadPattern> {
+fn match_class<'c>(
+    mut chunk: &'c [u8],
+    code: u32,
+    steps: &mut Steps,
+) -> Result<(bool, &'c [u8]), Stop> {
     let negated = chunk.first() == Some(&b'^');
     if negated {
         chunk = &chunk[1..];
     }
     let (mut matched, mut ranges) = (false, 0);
     loop {
+        steps.take()?;
         if chunk.first() == Some(&b']') && ranges > 0 {
             return Ok((matched != negated, &chunk[1..]));
         }
@@ -107,7 +145,7 @@ fn match_class(mut chunk: &[u8], code: u32) -> Result<(bool, &[u8]), BadPattern>
 }
 
 /// One character of a class; something always follows it.
-fn class_character(chunk: &[u8]) -> Result<(u32, &[u8]), BadPattern> {
+fn class_character(chunk: &[u8]) -> Result<(u32, &[u8]), Stop> {
     let chunk = match chunk {
         [] | [b'-' | b']', ..] => return Err(BadPattern),
         [b'\\', rest @ ..] => rest,
@@ -167,7 +205,7 @@ mod tests {
             ("", "a", Ok(false)),
         ] {
             assert_eq!(
-                matches(pattern.as_bytes(), name.as_bytes()),
+                matches(pattern.as_bytes(), name.as_bytes(), &mut Steps::new()),
                 expected,
                 "{pattern} {name}"
             );

@@ -8,3 +8,6 @@ pub const MAX_RESULT_BYTES: usize = 64 << 20;
 
 /// Bytes of a value that a pattern with wildcards is matched against, which takes quadratic time.
 pub const MAX_PATTERN_VALUE_BYTES: usize = 4096;
+
+/// Characters that the patterns of one text may look at: a part of a second's work. A long pattern makes the time cubic, and there may be many.
+pub const MAX_PATTERN_STEPS: usize = 1 << 25;

@@ -206,6 +206,22 @@ fn nothing_is_unbounded() {
     let (length, limit) = (large.len(), limits::MAX_PATTERN_VALUE_BYTES);
     assert_eq!(answer, Err(Error::TooLongForPattern { length, limit }));
 
+    // Each prefix is tried at each place, with a pattern that almost fits.
+    let value = "a".repeat(limits::MAX_PATTERN_VALUE_BYTES);
+    let limit = limits::MAX_PATTERN_STEPS;
+    for text in [
+        format!("${{a##*{}b}}", "a".repeat(2_000)),
+        format!("${{a#*[{}]}}", "b".repeat(1 << 20)),
+        "${a##*b}".repeat(1_000),
+    ] {
+        let answer = substitute(&text, Unset::Refuse, |_| Some(Cow::Borrowed(&*value)));
+        assert_eq!(answer.err(), Some(Error::TooManySteps { limit }));
+    }
+    let value = "a".repeat(1 << 20);
+    let text = format!("${{a//{}b/}}", "a".repeat(1 << 19));
+    let answer = substitute(&text, Unset::Refuse, |_| Some(Cow::Borrowed(&*value)));
+    assert_eq!(answer.map(|it| it.text.len()), Ok(1 << 20));
+
     // A million dollars are no recursion.
     assert_eq!(
         strict(&"$$".repeat(1 << 20)).map(|text| text.len()),

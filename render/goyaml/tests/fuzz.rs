@@ -71,12 +71,9 @@ fn no_input_panics_and_what_is_written_can_be_read() {
         name: "goyaml",
         committed: &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"),
         runs: 4_000,
+        least: 300,
     };
-    let happened = fuzz.run([], mutate, |input: &Vec<u8>| check(input).join("\n"));
-    assert!(
-        happened > 300,
-        "only {happened} different things happened: the mutations are too tame"
-    );
+    fuzz.run([], mutate, |input: &Vec<u8>| check(input).join("\n"));
 }
 
 /// Does everything with an input, and says roughly what happened.
@@ -86,8 +83,10 @@ fn check(input: &[u8]) -> Vec<String> {
         Ok(value) => {
             let written = marshal(&value);
             if let Ok(text) = &written {
-                unmarshal(text.as_bytes(), &mut JsonBuilder)
-                    .unwrap_or_else(|error| panic!("{error} in {text}"));
+                let read = unmarshal(text.as_bytes(), &mut JsonBuilder);
+                if let Err(error) = read {
+                    assert!(merges(&value), "{error} in {text}");
+                }
             }
             let pretty = marshal_v3(&value, EmitOptions::KYAML_WIDE).unwrap();
             trace.push(format!("{} {}", written.is_ok(), shape(&pretty)));
@@ -119,6 +118,15 @@ fn check(input: &[u8]) -> Vec<String> {
         Err(error) => trace.push(words(&error.to_string())),
     }
     trace
+}
+
+/// Whether there is a key that Go, and so do we, writes without the quotes that keep it from meaning a merge.
+fn merges(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Object(map) => map.iter().any(|it| it.0 == "<<" || merges(it.1)),
+        serde_json::Value::Array(items) => items.iter().any(merges),
+        _ => false,
+    }
 }
 
 /// The words of a message less what differs from input to input.

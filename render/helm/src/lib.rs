@@ -93,7 +93,7 @@ pub use inputs::{Lookups, Release, RenderInput};
 pub use manifest::{Hook, HookEvent, Manifest};
 pub use rendered::{Crd, Rendered, TextOptions};
 pub use template::{TemplateOptions, template, template_with_lookups};
-pub use values::{MAX_SET_INDEX, MAX_SET_NESTING, StrvalsError, Values};
+pub use values::{MAX_SET_INDEX, MAX_SET_INDEXES, MAX_SET_NESTING, StrvalsError, Values};
 
 /// The examples of the README are compiled with the tests.
 #[cfg(doctest)]

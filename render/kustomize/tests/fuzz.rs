@@ -175,12 +175,9 @@ fn no_tree_panics_and_a_cache_changes_nothing() {
         name: "kustomize",
         committed: &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"),
         runs: 12_000,
+        least: 200,
     };
-    let happened = fuzz.run(TREES.iter().map(|it| owned(it)), mutate, check);
-    assert!(
-        happened > 200,
-        "only {happened} different things happened: the mutations are too tame"
-    );
+    fuzz.run(TREES.iter().map(|it| owned(it)), mutate, check);
 }
 
 fn owned(files: &[(&str, &str)]) -> Files {

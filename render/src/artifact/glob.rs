@@ -29,22 +29,41 @@ pub(super) fn find(tree: &dyn Tree, pattern: &str) -> Result<Vec<String>, TreeEr
 }
 
 /// Whether a name fits one segment of a pattern.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
+fn fits(mut pattern: &[u8], mut name: &[u8]) -> bool {
+    // What follows the last `*`, and the name from where that is tried. Only the last one ever has to take more.
+    let mut star: Option<(&[u8], &[u8])> = None;
+    loop {
+        if let [b'*', rest @ ..] = pattern {
+            star = Some((rest, name));
+            pattern = rest;
+            continue;
+        }
+        let next = match name.split_first() {
+            None if pattern.is_empty() => return true,
+            None => None,
+            Some((first, others)) => behind(pattern, *first).map(|rest| (rest, others)),
+        };
+        (pattern, name) = match (next, star) {
+            (Some(next), _) => next,
+            (None, Some((rest, [_, left @ ..]))) => {
+                star = Some((rest, left));
+                (rest, left)
+            }
+            _ => return false,
+        };
+    }
+}
+
+/// The pattern behind what fits the byte.
+fn behind(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     match pattern {
-        [] => name.is_empty(),
-        [b'*', rest @ ..] => (0..=name.len()).any(|at| fits(rest, &name[at..])),
-        [b'?', rest @ ..] => !name.is_empty() && fits(rest, &name[1..]),
+        [] => None,
+        [b'?', rest @ ..] => Some(rest),
         [b'[', rest @ ..] => {
-            let (Some(end), Some((first, others))) =
-                (rest.iter().position(|it| *it == b']'), name.split_first())
-            else {
-                return false;
-            };
-            in_class(&rest[..end], *first) && fits(&rest[end + 1..], others)
+            let end = rest.iter().position(|it| *it == b']')?;
+            in_class(&rest[..end], byte).then(|| &rest[end + 1..])
         }
-        [b'\\', one, rest @ ..] | [one, rest @ ..] => {
-            name.first() == Some(one) && fits(rest, &name[1..])
-        }
+        [b'\\', one, rest @ ..] | [one, rest @ ..] => (byte == *one).then_some(rest),
     }
 }
 
@@ -86,6 +105,11 @@ mod tests {
             ("a", "ab", false),
             ("\\*", "*", true),
             ("[", "[", false),
+            ("*a*b*", "xaxbx", true),
+            ("*a*b", "abab", true),
+            ("*a*b", "aba", false),
+            ("a*", "", false),
+            ("*", "", true),
         ];
         for (pattern, name, expect) in table {
             assert_eq!(
@@ -94,5 +118,11 @@ mod tests {
                 "{pattern} {name}"
             );
         }
+    }
+
+    #[test]
+    fn many_stars_take_no_years() {
+        let (pattern, name) = ("*a".repeat(100) + "b", "a".repeat(250));
+        assert!(!fits(pattern.as_bytes(), name.as_bytes()));
     }
 }

@@ -1,16 +1,18 @@
-//! Bounded fuzzing on stable Rust, for the crates of the renderer: inputs are mutated from a corpus, and one that made something new
-//! happen joins it.
+//! Bounded fuzzing on stable Rust, for the crates of the renderer, in two ways.
 //!
-//! A corpus has three parts: inputs that are committed beside the test (regressions among them), which are always run; what earlier runs
-//! on this machine found, in the user's cache below `capstan/fuzz/NAME`, so that each run goes on where the last one ended; and what this
-//! run finds. An input that fails stays in the cache and is run first until it passes: commit it with the mend. Without a cache every run
-//! is the first one. `CAPSTAN_FUZZ_RUNS` says how many inputs to try, for a longer look.
+//! The gate tries the same inputs on every machine, whatever the code does with them: those committed beside the test (regressions among
+//! them), the seeds, and mutations of these. So it fails for the change under test, or for nothing.
+//!
+//! An exploring run, for which `CAPSTAN_FUZZ_RUNS` says how many mutations to try, looks for what nobody knows yet. Its corpus grows: an input
+//! that made something new happen joins it, and stays in the user's cache below `capstan/fuzz/NAME`, so that each run goes on where the last
+//! one ended, with seeds of its own. An input that fails, or that ends the process, stays there and is run first until it passes: commit it
+//! with the mend. Without a cache every run is the first one.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
 /// Inputs that are mutated, in memory.
@@ -18,8 +20,6 @@ const MAX_CORPUS: usize = 4_000;
 /// Inputs in the cache, and their bytes. A run makes room for new ones before it starts, so that the corpus goes on growing.
 const MAX_STORED: usize = 2_000;
 const MAX_STORED_BYTES: usize = 4 << 20;
-/// A run ends after this time whatever it has tried: a busy machine is not to wait for it.
-const MAX_TIME: Duration = Duration::from_secs(20);
 /// How the names of inputs that fail begin.
 const FAILED: &str = "failed-";
 /// The file that counts the runs, so that each has seeds of its own.
@@ -49,98 +49,118 @@ pub(crate) struct Fuzz<'a> {
     pub(crate) name: &'a str,
     /// The folder of committed inputs.
     pub(crate) committed: &'a Path,
-    /// Inputs that one run tries; it is to take some seconds.
+    /// Mutations that the gate tries; it is to take some seconds.
     pub(crate) runs: u64,
+    /// Different things that happen then, at the least: with fewer, the mutations are too tame.
+    pub(crate) least: usize,
 }
 
 impl Fuzz<'_> {
-    /// Runs everything that is kept, then mutations of it. `check` panics where something is wrong and else says roughly what happened;
-    /// gives how many different things did.
+    /// Runs everything that is kept, then mutations of it. `check` panics where something is wrong and else says roughly what happened.
     pub(crate) fn run<I: Input>(
         &self,
         seeds: impl IntoIterator<Item = I>,
         mutate: impl Fn(&mut Random, &[I]) -> I,
         check: impl Fn(&I) -> String,
-    ) -> usize {
-        self.run_from(&Store::open(self.name), seeds, mutate, check)
-    }
-
-    fn run_from<I: Input>(
-        &self,
-        store: &Store,
-        seeds: impl IntoIterator<Item = I>,
-        mutate: impl Fn(&mut Random, &[I]) -> I,
-        check: impl Fn(&I) -> String,
-    ) -> usize {
-        let mut found = Found {
-            store,
+    ) {
+        let mut corpus = self.committed();
+        corpus.extend(seeds);
+        let tried = Tried {
+            store: &Store::open(self.name),
             check,
             seen: BTreeSet::new(),
-            corpus: Vec::new(),
         };
-        for (path, bytes) in read_folder(self.committed) {
-            let input = I::read(&bytes).unwrap_or_else(|| panic!("{} is no input", path.display()));
-            found.take(input);
+        match runs_asked() {
+            None => self.gate(tried, &corpus, mutate),
+            Some(runs) => drop(explore(tried, corpus, runs, mutate)),
         }
-        for input in seeds {
-            found.take(input);
+    }
+
+    fn committed<I: Input>(&self) -> Vec<I> {
+        let read = |(path, bytes): (PathBuf, Vec<u8>)| {
+            I::read(&bytes).unwrap_or_else(|| panic!("{} is no input", path.display()))
+        };
+        let found = read_folder(&self.committed.join("found"));
+        let all = read_folder(self.committed).into_iter().chain(found);
+        all.map(read).collect()
+    }
+
+    fn gate<I: Input>(
+        &self,
+        mut tried: Tried<'_, impl Fn(&I) -> String>,
+        corpus: &[I],
+        mutate: impl Fn(&mut Random, &[I]) -> I,
+    ) {
+        for input in corpus {
+            tried.is_new(input);
         }
-        for (path, bytes) in store.load() {
-            let is_new = I::read(&bytes).is_some_and(|it| found.take(it));
-            let failed_once = file_name(&path).starts_with(FAILED);
-            if is_new && failed_once {
-                store.keep(&bytes, "");
-            }
-            if !is_new || failed_once {
-                store.remove(&path);
-            }
+        for seed in 0..self.runs {
+            tried.is_new(&mutate(&mut Random(seed), corpus));
         }
-        let first = store.next_run().wrapping_mul(self.runs);
-        let asked = runs_asked();
-        let start = now();
-        for run in 0..asked.unwrap_or(self.runs) {
-            if asked.is_none() && start.elapsed() > MAX_TIME {
-                break;
-            }
-            let input = mutate(&mut Random(first.wrapping_add(run)), &found.corpus);
-            if found.take(input.clone()) {
-                store.keep(&input.write(), "");
-            }
-        }
-        found.seen.len()
+        let happened = tried.seen.len();
+        assert!(
+            happened >= self.least,
+            "only {happened} different things happened, not {}",
+            self.least
+        );
     }
 }
 
-/// What is known so far.
-struct Found<'s, I, C> {
+/// Gives how many different things happened.
+fn explore<I: Input>(
+    mut tried: Tried<'_, impl Fn(&I) -> String>,
+    given: Vec<I>,
+    runs: u64,
+    mutate: impl Fn(&mut Random, &[I]) -> I,
+) -> usize {
+    let store = tried.store;
+    let mut corpus: Vec<I> = given.into_iter().filter(|it| tried.is_new(it)).collect();
+    for (path, bytes) in store.load() {
+        let input = I::read(&bytes).filter(|it| tried.is_new(it));
+        let is_new = input.is_some();
+        let failed_once = file_name(&path).starts_with(FAILED);
+        if is_new && failed_once {
+            store.keep(&bytes, "");
+        }
+        if !is_new || failed_once {
+            store.remove(&path);
+        }
+        corpus.extend(input);
+    }
+    // The gate has the seeds below.
+    let first = (store.next_run() + 1) << 32;
+    let note = Note::open(store);
+    for run in 0..runs {
+        let input = mutate(&mut Random(first + run), &corpus);
+        note.write(&input.write());
+        if tried.is_new(&input) && corpus.len() < MAX_CORPUS {
+            store.keep(&input.write(), "");
+            corpus.push(input);
+        }
+    }
+    tried.seen.len()
+}
+
+/// What was tried so far.
+struct Tried<'s, C> {
     store: &'s Store,
     check: C,
     seen: BTreeSet<String>,
-    corpus: Vec<I>,
 }
 
-impl<I: Input, C: Fn(&I) -> String> Found<'_, I, C> {
+impl<C> Tried<'_, C> {
     /// Tries an input, and says whether something new happened.
-    fn take(&mut self, input: I) -> bool {
-        let Ok(what) = catch_unwind(AssertUnwindSafe(|| (self.check)(&input))) else {
+    fn is_new<I: Input>(&mut self, input: &I) -> bool
+    where
+        C: Fn(&I) -> String,
+    {
+        let Ok(what) = catch_unwind(AssertUnwindSafe(|| (self.check)(input))) else {
             let kept = self.store.keep(&input.write(), FAILED);
             let kept = kept.map_or("nowhere".to_owned(), |it| it.display().to_string());
             panic!("this input, kept in {kept}, fails: {input:#?}");
         };
-        let is_new = self.seen.insert(what) && self.corpus.len() < MAX_CORPUS;
-        if is_new {
-            self.corpus.push(input);
-        }
-        is_new
+        self.seen.insert(what)
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a test that minds its time is not what it tests"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn runs_asked() -> Option<u64> {
@@ -210,6 +230,39 @@ impl Store {
     }
 }
 
+/// What is tried now, under the name of an input that failed: where the process ends with it, nobody else can write it down.
+struct Note {
+    path: PathBuf,
+    file: Option<fs::File>,
+}
+
+impl Note {
+    fn open(store: &Store) -> Note {
+        let folder = store.folder.clone().unwrap_or_default();
+        let path = folder.join(format!("{FAILED}in-{}", std::process::id()));
+        let file = store
+            .folder
+            .as_ref()
+            .and_then(|_| fs::File::create(&path).ok());
+        Note { path, file }
+    }
+
+    /// In place, since a file that is made anew is written through to the disk by some file systems.
+    fn write(&self, bytes: &[u8]) {
+        let Some(file) = &self.file else { return };
+        drop(file.write_all_at(bytes, 0));
+        drop(file.set_len(bytes.len() as u64));
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
 /// Files appear with their whole content, also for other runs at the same time.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension(format!("{}.new", std::process::id()));
@@ -252,54 +305,129 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
-    /// Runs over bytes that fail where they hold a 7 and `fails`.
-    fn run(folder: &Path, fails: bool) -> Result<usize, String> {
+    /// Bytes that fail where they hold a 7 and `fails`.
+    fn check(fails: bool) -> impl Fn(&Vec<u8>) -> String {
+        move |input| {
+            assert!(!fails || input[0] != 7, "seven");
+            format!("{input:?}")
+        }
+    }
+
+    fn mutate(random: &mut Random, _: &[Vec<u8>]) -> Vec<u8> {
+        vec![random.below(9) as u8]
+    }
+
+    fn tried<C>(store: &Store, check: C) -> Tried<'_, C> {
+        Tried {
+            store,
+            check,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = env::temp_dir().join(format!("capstan-fuzzing-{name}-{}", std::process::id()));
+        // An earlier process of this number may have failed.
+        drop(fs::remove_dir_all(&folder));
+        folder
+    }
+
+    fn message(run: impl FnOnce() -> usize) -> String {
+        let error = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+        error.downcast_ref::<String>().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_gate_tries_the_same_whatever_is_kept_and_whatever_happens() {
+        let folder = folder("gate");
+        let store = Store::in_folder(Some(folder.clone()));
+        store.keep(&[7], FAILED);
         let fuzz = Fuzz {
             name: "unused",
             committed: Path::new("/nowhere"),
-            runs: 300,
+            runs: 50,
+            least: 1,
         };
-        let store = Store::in_folder(Some(folder.to_owned()));
-        let mutate = |random: &mut Random, _: &[Vec<u8>]| vec![random.below(9) as u8];
-        let check = |input: &Vec<u8>| {
-            assert!(!fails || input[0] != 7, "seven");
-            format!("{input:?}")
+        let inputs = |answer: fn(usize) -> String| {
+            let inputs = RefCell::new(Vec::new());
+            let check = |input: &Vec<u8>| {
+                inputs.borrow_mut().push(input.clone());
+                answer(inputs.borrow().len())
+            };
+            let mutate = |random: &mut Random, corpus: &[Vec<u8>]| {
+                vec![random.below(9) as u8, corpus.len() as u8]
+            };
+            fuzz.gate(tried(&store, check), &[vec![0]], mutate);
+            inputs.into_inner()
         };
-        let run = || fuzz.run_from(&store, [vec![0]], mutate, check);
-        catch_unwind(AssertUnwindSafe(run))
-            .map_err(|it| it.downcast_ref::<String>().cloned().unwrap_or_default())
+        let all = inputs(|_| "nothing new".to_owned());
+        assert_eq!(all.len(), 1 + 50);
+        assert_eq!(inputs(|count| count.to_string()), all);
+        assert_eq!(read_folder(&folder).len(), 1);
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn what_was_found_is_kept_and_what_failed_is_run_first() {
-        let folder = env::temp_dir().join(format!("capstan-fuzzing-{}", std::process::id()));
+        let folder = folder("kept");
+        let store = Store::in_folder(Some(folder.clone()));
+        let run = |fails| explore(tried(&store, check(fails)), vec![vec![0]], 300, mutate);
         let names = || -> Vec<String> {
             let all = read_folder(&folder);
             all.iter().map(|it| file_name(&it.0).to_owned()).collect()
         };
         let failed = || names().iter().any(|it| it.starts_with(FAILED));
-        let message = run(&folder, true).unwrap_err();
-        assert!(
-            message.contains(FAILED) && message.contains('7'),
-            "{message}"
-        );
+        let first = message(|| run(true));
+        assert!(first.contains(FAILED) && first.contains('7'), "{first}");
         assert!(failed());
         // It fails again before anything else, and is one of many once it passes.
-        assert_eq!(run(&folder, true).unwrap_err(), message);
-        assert_eq!(run(&folder, false), Ok(9));
+        assert_eq!(message(|| run(true)), first);
+        assert_eq!(run(false), 9);
         assert!(!failed());
         // The seed is not kept: it comes with the test. The others are, once each, beside the counter.
         assert_eq!(names().len(), 8 + 1, "{:?}", names());
-        assert_eq!(run(&folder, false), Ok(9));
+        assert_eq!(run(false), 9);
         assert_eq!(names().len(), 8 + 1);
         fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
+    fn what_ends_the_process_is_run_first() {
+        let folder = folder("ends");
+        let store = Store::in_folder(Some(folder.clone()));
+        let note = Note::open(&store);
+        note.write(&[1, 2, 3]);
+        note.write(&[7]);
+        std::mem::forget(note);
+        let run = |runs| explore(tried(&store, check(true)), vec![vec![0]], runs, mutate);
+        assert!(message(|| run(0)).contains('7'));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn runs_that_explore_try_other_inputs_each() {
+        let folder = folder("fresh");
+        let store = Store::in_folder(Some(folder.clone()));
+        let inputs = || {
+            let inputs = RefCell::new(Vec::new());
+            let check = |input: &Vec<u8>| {
+                inputs.borrow_mut().push(input.clone());
+                String::new()
+            };
+            explore(tried(&store, check), vec![vec![0]], 50, mutate);
+            inputs.into_inner()
+        };
+        assert_ne!(inputs(), inputs());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
     fn a_full_store_makes_room() {
-        let folder = env::temp_dir().join(format!("capstan-fuzzing-full-{}", std::process::id()));
+        let folder = folder("full");
         let store = Store::in_folder(Some(folder.clone()));
         for number in 0..MAX_STORED + 5 {
             store.keep(number.to_string().as_bytes(), "");

@@ -125,7 +125,11 @@ impl Printer {
         if !self.has_room(digits) {
             return;
         }
-        let mut text = format!("U+{number:0digits$X}").into_bytes();
+        let shown = format!("{number:X}");
+        // Not by a width of `format!`, which ends at 65,535.
+        let mut text = b"U+".to_vec();
+        text.resize(text.len() + digits.saturating_sub(shown.len()), b'0');
+        text.extend_from_slice(shown.as_bytes());
         let rune = u32::try_from(number).ok().and_then(char::from_u32);
         if let Some(rune) = rune.filter(|rune| self.flags.sharp && is_print(*rune)) {
             text.extend_from_slice(b" '");

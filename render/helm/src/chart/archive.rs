@@ -63,14 +63,22 @@ pub enum ArchiveError {
 pub(super) struct Budget {
     bytes: u64,
     entries: usize,
+    /// Bytes of the tars, with headers, padding and what no file is made of.
+    tar_bytes: u64,
 }
 
 impl Budget {
     /// All of it.
     pub(super) fn new() -> Self {
+        Self::of(MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES)
+    }
+
+    fn of(bytes: u64, entries: usize) -> Self {
         Self {
-            bytes: MAX_ARCHIVE_BYTES,
-            entries: MAX_ARCHIVE_ENTRIES,
+            bytes,
+            entries,
+            // Headers and padding take room besides the files; an entry has at most a header and a padded block.
+            tar_bytes: bytes + (2 * BLOCK_BYTES * entries) as u64,
         }
     }
 }
@@ -78,15 +86,14 @@ impl Budget {
 /// The files of a packed chart, without the folder that all of them are in. Of entries with the same name the last counts, as in Helm.
 pub(super) fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Files, ArchiveError> {
     let mut tar = Vec::new();
-    // Headers and padding take room besides the files; an entry has at most a header and a padded block.
-    let limit = budget.bytes + (2 * BLOCK_BYTES * budget.entries) as u64;
     MultiGzDecoder::new(bytes)
-        .take(limit + 1)
+        .take(budget.tar_bytes + 1)
         .read_to_end(&mut tar)
         .map_err(|error| ArchiveError::Gzip(error.to_string()))?;
-    if tar.len() as u64 > limit {
-        return Err(ArchiveError::TooLarge);
-    }
+    budget.tar_bytes = budget
+        .tar_bytes
+        .checked_sub(tar.len() as u64)
+        .ok_or(ArchiveError::TooLarge)?;
     let mut files = Files::new();
     let mut reader = TarReader { rest: &tar };
     while let Some(entry) = reader.next()? {
@@ -495,7 +502,7 @@ mod tests {
     #[test]
     fn a_bomb_is_refused() {
         let within = |packed: &[u8], bytes: u64, entries: usize| {
-            unpack(packed, &mut Budget { bytes, entries }).map(|files| files.len())
+            unpack(packed, &mut Budget::of(bytes, entries)).map(|files| files.len())
         };
         let packed = gzip(&entry("c/x", &vec![0_u8; 100_000], b'0'));
         assert_eq!(within(&packed, 100_000, 9), Err(ArchiveError::TooLarge));
@@ -517,10 +524,14 @@ mod tests {
     #[test]
     fn archives_share_what_may_be_unpacked() {
         let packed = gzip(&entry("c/x", &vec![0_u8; 40_000], b'0'));
-        let mut budget = Budget {
-            bytes: 100_000,
-            entries: 9,
-        };
+        let mut budget = Budget::of(100_000, 9);
+        assert!(unpack(&packed, &mut budget).is_ok());
+        assert!(unpack(&packed, &mut budget).is_ok());
+        assert_eq!(unpack(&packed, &mut budget), Err(ArchiveError::TooLarge));
+        // What is in no file took as long to unpack.
+        let idle = [entry("g", &vec![0; 40_000], b'g'), entry("c/x", b"x", b'0')].concat();
+        let packed = gzip(&idle);
+        let mut budget = Budget::of(100_000, 9);
         assert!(unpack(&packed, &mut budget).is_ok());
         assert!(unpack(&packed, &mut budget).is_ok());
         assert_eq!(unpack(&packed, &mut budget), Err(ArchiveError::TooLarge));

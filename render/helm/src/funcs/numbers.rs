@@ -183,7 +183,7 @@ fn range(ctx: &mut Ctx<'_>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>
         (false, 1..) => (
             stop.abs_diff(start),
             step.unsigned_abs(),
-            stop.abs_diff(i64::MAX) + 1,
+            stop.abs_diff(i64::MAX).saturating_add(1),
         ),
         _ => return Ok(Vec::new()),
     };

@@ -4,14 +4,15 @@ use crate::error::quoted;
 use capstan_gotemplate::{Map, Value};
 
 use super::strvals::{
-    Stop, StrvalsError, at, check_negative, existing_list, nested_map, parse_index, set, set_index,
+    Depth, Stop, StrvalsError, at, check_negative, existing_list, existing_map, parse_index, set,
+    set_index,
 };
 
 /// `--set-literal`: names as with `--set`, but nothing is special in the value, and nothing can be escaped.
 pub(crate) fn set_literal(text: &str, values: &Map) -> Result<(), StrvalsError> {
     let mut parser = Parser { rest: text };
     loop {
-        match parser.key(values, 0) {
+        match parser.key(values, Depth::default()) {
             Ok(()) => {}
             Err(Stop::End) => return Ok(()),
             Err(Stop::Error(message)) => return Err(StrvalsError(message)),
@@ -33,7 +34,7 @@ impl<'a> Parser<'a> {
         (text, stop)
     }
 
-    fn key(&mut self, data: &Map, nesting: usize) -> Result<(), Stop> {
+    fn key(&mut self, data: &Map, depth: Depth) -> Result<(), Stop> {
         let (key, stop) = self.until(&['=', '[', '.']);
         match stop {
             None if key.is_empty() => Err(Stop::End),
@@ -43,8 +44,9 @@ impl<'a> Parser<'a> {
                 Ok(())
             }
             Some('.') => {
-                let inner = nested_map(data.get(key), nesting)?;
-                let result = self.key(&inner, nesting + 1);
+                let depth = depth.dot()?;
+                let inner = existing_map(data.get(key))?;
+                let result = self.key(&inner, depth);
                 if result.is_ok() && inner.is_empty() {
                     return Err(Stop::Error(format!("key map {} has no value", quoted(key))));
                 }
@@ -56,7 +58,7 @@ impl<'a> Parser<'a> {
             Some(_) => {
                 let index = self.index()?;
                 let mut list = existing_list(data.get(key))?;
-                let result = self.item(&mut list, index, nesting);
+                let result = self.item(&mut list, index, depth.index()?);
                 set(data, key, Value::list(list));
                 result
             }
@@ -70,7 +72,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn item(&mut self, list: &mut Vec<Value>, index: i64, nesting: usize) -> Result<(), Stop> {
+    fn item(&mut self, list: &mut Vec<Value>, index: i64, depth: Depth) -> Result<(), Stop> {
         check_negative(index)?;
         let (text, stop) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
@@ -86,7 +88,7 @@ impl<'a> Parser<'a> {
                     Some(Value::Map(map)) => map.clone(),
                     _ => Map::new(),
                 };
-                self.key(&inner, nesting)?;
+                self.key(&inner, depth)?;
                 set_index(list, index, Value::Map(inner))
             }
             Some(_) => {
@@ -95,7 +97,7 @@ impl<'a> Parser<'a> {
                     None | Some(Value::Nil) => Vec::new(),
                     value => existing_list(value.cloned())?,
                 };
-                self.item(&mut inner, next, nesting)?;
+                self.item(&mut inner, next, depth.index()?)?;
                 set_index(list, index, Value::list(inner))
             }
         }

@@ -15,7 +15,7 @@ mod values;
 pub(crate) use coalesce::{Coalescing, coalesce_values, merge_tables};
 pub(crate) use document::load_default_values;
 pub(crate) use path::{path_value, table};
-pub use strvals::{MAX_SET_INDEX, MAX_SET_NESTING, StrvalsError};
+pub use strvals::{MAX_SET_INDEX, MAX_SET_INDEXES, MAX_SET_NESTING, StrvalsError};
 pub use values::Values;
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use crate::error::quoted;
 pub const MAX_SET_INDEX: i64 = 65_536;
 /// How many dots a name may have, Helm's own limit.
 pub const MAX_SET_NESTING: usize = 30;
+/// How many indexes a name may have: a list of lists of lists is rare already. Helm has no limit, and a large stack.
+pub const MAX_SET_INDEXES: usize = 100;
 
 /// An assignment that cannot be understood, in Helm's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +75,37 @@ impl From<String> for Stop {
     }
 }
 
+/// How deep in a name we are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Depth {
+    dots: usize,
+    indexes: usize,
+}
+
+impl Depth {
+    /// Behind one more dot.
+    pub(super) fn dot(self) -> Result<Self, Stop> {
+        if self.dots == MAX_SET_NESTING {
+            return Err(Stop::Error(format!(
+                "value name nested level is greater than maximum supported nested level of {MAX_SET_NESTING}"
+            )));
+        }
+        let dots = self.dots + 1;
+        Ok(Self { dots, ..self })
+    }
+
+    /// Behind one more index.
+    pub(super) fn index(self) -> Result<Self, Stop> {
+        if self.indexes == MAX_SET_INDEXES {
+            return Err(Stop::Error(format!(
+                "value name has more than {MAX_SET_INDEXES} indexes"
+            )));
+        }
+        let indexes = self.indexes + 1;
+        Ok(Self { indexes, ..self })
+    }
+}
+
 struct Parser<'a, 'r> {
     rest: &'a str,
     mode: Mode<'r>,
@@ -85,7 +118,7 @@ impl<'a, 'r> Parser<'a, 'r> {
 
     fn run(mut self, values: &Map) -> Result<(), StrvalsError> {
         loop {
-            match self.key(values, 0) {
+            match self.key(values, Depth::default()) {
                 Ok(()) => {}
                 Err(Stop::End) => return Ok(()),
                 Err(Stop::Error(message)) => return Err(StrvalsError(message)),
@@ -112,7 +145,7 @@ impl<'a, 'r> Parser<'a, 'r> {
         (text, None)
     }
 
-    fn key(&mut self, data: &Map, nesting: usize) -> Result<(), Stop> {
+    fn key(&mut self, data: &Map, depth: Depth) -> Result<(), Stop> {
         let (key, stop) = self.until(&['=', '[', ',', '.']);
         match stop {
             None if key.is_empty() => Err(Stop::End),
@@ -120,7 +153,7 @@ impl<'a, 'r> Parser<'a, 'r> {
             Some('[') => {
                 let index = self.index()?;
                 let list = existing_list(data.get(&key))?;
-                let (list, result) = self.item(list, index, nesting);
+                let (list, result) = self.item(list, index, depth.index()?);
                 set(data, &key, Value::list(list));
                 result
             }
@@ -133,8 +166,9 @@ impl<'a, 'r> Parser<'a, 'r> {
                 )))
             }
             Some(_) => {
-                let inner = nested_map(data.get(&key), nesting)?;
-                let result = self.key(&inner, nesting + 1);
+                let depth = depth.dot()?;
+                let inner = existing_map(data.get(&key))?;
+                let result = self.key(&inner, depth);
                 if result.is_ok() && inner.is_empty() {
                     return Err(Stop::Error(format!(
                         "key map {} has no value",
@@ -245,13 +279,13 @@ impl<'a, 'r> Parser<'a, 'r> {
         &mut self,
         mut list: Vec<Value>,
         index: i64,
-        nesting: usize,
+        depth: Depth,
     ) -> (Vec<Value>, Result<(), Stop>) {
-        let result = self.try_item(&mut list, index, nesting);
+        let result = self.try_item(&mut list, index, depth);
         (list, result)
     }
 
-    fn try_item(&mut self, list: &mut Vec<Value>, index: i64, nesting: usize) -> Result<(), Stop> {
+    fn try_item(&mut self, list: &mut Vec<Value>, index: i64, depth: Depth) -> Result<(), Stop> {
         check_negative(index)?;
         let (text, stop) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
@@ -276,7 +310,7 @@ impl<'a, 'r> Parser<'a, 'r> {
                     None | Some(Value::Nil) => Vec::new(),
                     value => existing_list(value.cloned())?,
                 };
-                let (inner, result) = self.item(inner, next, nesting);
+                let (inner, result) = self.item(inner, next, depth.index()?);
                 result?;
                 set_index(list, index, Value::list(inner))
             }
@@ -285,7 +319,7 @@ impl<'a, 'r> Parser<'a, 'r> {
                     Some(Value::Map(map)) => map.clone(),
                     _ => Map::new(),
                 };
-                self.key(&inner, nesting)?;
+                self.key(&inner, depth)?;
                 set_index(list, index, Value::Map(inner))
             }
         }
@@ -358,13 +392,8 @@ pub(super) fn existing_list(value: Option<Value>) -> Result<Vec<Value>, Stop> {
     }
 }
 
-/// The map that is there, or a new one, unless the name goes too deep.
-pub(super) fn nested_map(value: Option<Value>, nesting: usize) -> Result<Map, Stop> {
-    if nesting + 1 > MAX_SET_NESTING {
-        return Err(Stop::Error(format!(
-            "value name nested level is greater than maximum supported nested level of {MAX_SET_NESTING}"
-        )));
-    }
+/// The map that is there, or a new one.
+pub(super) fn existing_map(value: Option<Value>) -> Result<Map, Stop> {
     match value {
         None => Ok(Map::new()),
         Some(Value::Map(map)) => Ok(map),

@@ -1,6 +1,6 @@
 //! Tables of assignments and of values files, with what Helm makes of them.
 
-use super::Values;
+use super::{MAX_SET_INDEXES, Values};
 use crate::HelmVersion;
 use crate::tree::to_json;
 
@@ -102,6 +102,20 @@ fn set_makes_lists() {
         "error: unable to parse key: interface conversion: interface {} is int64, not []interface {}",
     );
     set("a[", "error: error parsing index: EOF");
+}
+
+#[test]
+fn names_are_only_so_deep() {
+    let name = |count: usize| format!("a{}.b=1", "[0]".repeat(count));
+    assert!(Values::new().set(&name(MAX_SET_INDEXES)).is_ok());
+    let error = "value name has more than 100 indexes";
+    for count in [MAX_SET_INDEXES + 1, 1 << 18] {
+        set(&name(count), &format!("error: {error}"));
+        let literal = Values::new().set_literal(&name(count));
+        assert_eq!(literal.unwrap_err().to_string(), error);
+        let mixed = Values::new().set(&format!("a{}=1", "[0].b".repeat(count)));
+        assert_eq!(mixed.unwrap_err().to_string(), error);
+    }
 }
 
 #[test]

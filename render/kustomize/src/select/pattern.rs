@@ -39,6 +39,7 @@ fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut chars = pattern.char_indices().peekable();
     let mut class_start: Option<usize> = None;
+    let last_name = pattern.rfind(":]");
     while let Some((at, c)) = chars.next() {
         match c {
             '\\' => {
@@ -67,7 +68,8 @@ fn translate(pattern: &str) -> String {
             }
             '[' => {
                 let rest = &pattern[at..];
-                match rest.starts_with("[:").then(|| rest.find(":]")).flatten() {
+                let named = rest.starts_with("[:") && last_name.is_some_and(|end| end > at);
+                match named.then(|| rest.find(":]")).flatten() {
                     Some(end) => {
                         out.push_str(&rest[..end + 2]);
                         while chars.next_if(|(i, _)| *i < at + end + 2).is_some() {}
@@ -123,26 +125,45 @@ fn push_escape(out: &mut String, escaped: char, in_class: bool) {
     }
 }
 
-/// Whether a text that starts with `{` starts with a count such as `{2}`, `{2,}` or `{2,3}`.
+/// Whether a text that starts with `{` starts with a count such as `{2}`, `{2,}` or `{2,3}`. Nothing behind the count is looked at, since an
+/// expression may have many braces.
 fn opens_count(text: &str) -> bool {
-    let Some(end) = text.find('}') else {
-        return false;
-    };
-    let inner = &text[1..end];
-    let (low, high) = inner.split_once(',').unwrap_or((inner, ""));
-    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-    !low.is_empty() && digits(low) && digits(high)
+    let inner = &text[1..];
+    let length = inner.bytes().take_while(is_of_count).count();
+    inner[length..].starts_with('}') && is_count(&inner[..length])
 }
 
+/// Whether a text ends with a count that lacks nothing but its `}`.
 fn closes_count(before: &str) -> bool {
-    before
-        .rfind('{')
-        .is_some_and(|at| opens_count(&format!("{}}}", &before[at..])))
+    let length = before.bytes().rev().take_while(is_of_count).count();
+    let (outer, inner) = before.split_at(before.len() - length);
+    outer.ends_with('{') && is_count(inner)
+}
+
+fn is_of_count(byte: &u8) -> bool {
+    byte.is_ascii_digit() || *byte == b','
+}
+
+fn is_count(inner: &str) -> bool {
+    let (low, high) = inner.split_once(',').unwrap_or((inner, ""));
+    !low.is_empty() && !high.contains(',')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_of_brackets_is_read_once() {
+        for braces in [
+            "{".repeat(1 << 20),
+            "}".repeat(1 << 20),
+            "{1".repeat(1 << 20),
+            "[".to_owned() + &"[:".repeat(1 << 20),
+        ] {
+            assert!(translate(&braces).len() > braces.len());
+        }
+    }
 
     #[test]
     fn patterns_mean_what_they_mean_in_go() {

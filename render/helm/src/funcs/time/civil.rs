@@ -49,7 +49,8 @@ impl Civil {
     ) -> i64 {
         let months = month - 1;
         let days = days_of(year + months.div_euclid(12), months.rem_euclid(12) + 1, 1) + day - 1;
-        days * DAY + hour * 3600 + minute * 60 + second
+        days.wrapping_mul(DAY)
+            .wrapping_add(hour * 3600 + minute * 60 + second)
     }
 }
 

@@ -125,9 +125,9 @@ impl GoTime {
 
     /// Nanoseconds from a moment to now, as far as Go's type reaches.
     pub(super) fn since(now: Now, time: &Self) -> i64 {
-        let difference = i128::from(now.seconds - time.seconds) * 1_000_000_000
-            + i128::from(now.nanoseconds)
-            - i128::from(time.nanoseconds);
+        let seconds = i128::from(now.seconds) - i128::from(time.seconds);
+        let difference =
+            seconds * 1_000_000_000 + i128::from(now.nanoseconds) - i128::from(time.nanoseconds);
         i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX })
     }
 
@@ -346,7 +346,7 @@ fn add_date(_: &mut Ctx<'_>, args: &[Value]) -> Result {
         civil.second,
     );
     Ok(Value::object(GoTime {
-        seconds: seconds - i64::from(time.offset().0),
+        seconds: seconds.wrapping_sub(time.offset().0.into()),
         ..time.clone()
     }))
 }
