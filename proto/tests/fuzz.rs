@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test file: a panic is the report")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use capstan_core::{
     Counts, Delta, DesiredState, Digest, Entry, Event, Generation, Health, MediaType, ObjectKey,
@@ -30,7 +30,7 @@ fn unit_key(name: &str) -> UnitKey {
         .unwrap()
 }
 
-fn unit() -> Unit {
+fn unit() -> Arc<Unit> {
     let entry = Entry {
         key: object("web"),
         version: "v1".into(),
@@ -54,7 +54,7 @@ fn unit() -> Unit {
     let parent = Origin::Parent {
         unit: unit_key("flux-system"),
     };
-    Unit {
+    let unit = Unit {
         digest: Digest::of(b""),
         spec: UnitSpec {
             substitution: Some(substitution),
@@ -64,9 +64,9 @@ fn unit() -> Unit {
         source: "GitRepository/flux-system/fleet".parse().unwrap(),
         held_at: Some("main@sha1:0".parse().unwrap()),
         problem: Some("bad".into()),
-        entries: vec![entry],
-    }
-    .seal()
+        entries: vec![entry].into(),
+    };
+    Arc::new(unit.seal())
 }
 
 fn state() -> DesiredState {
