@@ -32,9 +32,11 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(30);
 /// Changes that come together are planned together.
 const GATHER: Duration = Duration::from_millis(25);
-/// Rest after a round, as many times as long as it took: planning takes a third of a core however fast the news come.
-const REST: u32 = 2;
-/// The longest rest: nobody's commit waits longer for the rounds of those before.
+/// Rest after a round, as many times as long as it took: planning takes half of a core at most, however fast commits come.
+const REST: u32 = 1;
+/// The same where only agents said something, of whom there may be a storm.
+const REST_FROM_AGENTS: u32 = 2;
+/// The longest rest.
 const MAX_REST: Duration = Duration::from_secs(1);
 /// Wait after a round that failed.
 const BACKOFF: Duration = Duration::from_secs(2);
@@ -116,10 +118,32 @@ impl Planned {
     }
 }
 
-/// How long to wait with the next round when there is news, where the last one took so long and ended so long ago.
-fn pause(took: Duration, ago: Duration) -> Duration {
-    let rest = (took * REST).min(MAX_REST);
-    GATHER.max(rest.saturating_sub(ago))
+/// The last round.
+#[derive(Clone, Copy)]
+struct Last {
+    took: Duration,
+    ended: Instant,
+}
+
+impl Last {
+    /// How long to wait with the next round when there is news, where the last one ended so long ago.
+    fn pause(self, rest: u32, ago: Duration) -> Duration {
+        let rest = (self.took * rest).min(MAX_REST);
+        GATHER.max(rest.saturating_sub(ago))
+    }
+
+    /// Waits until the next round is to begin: soon for a commit, also where one comes while agents are left waiting.
+    async fn news(self, hub: &Hub) {
+        let rest = |rest| tokio::time::sleep(self.pause(rest, self.ended.elapsed()));
+        tokio::select! {
+            () = hub.wake.notified() => return rest(REST).await,
+            () = hub.heard.notified() => {}
+        }
+        tokio::select! {
+            () = hub.wake.notified() => rest(REST).await,
+            () = rest(REST_FROM_AGENTS) => {}
+        }
+    }
 }
 
 /// Plans until the hub stops.
@@ -141,8 +165,11 @@ pub(crate) async fn run(hub: Arc<Hub>) {
             (state, result)
         };
         let done = thread.run(round).await;
-        let (took, ended) = (started.elapsed(), Instant::now());
-        hub.metrics.plan_seconds.observe(took.as_secs_f64());
+        let last = Last {
+            took: started.elapsed(),
+            ended: Instant::now(),
+        };
+        hub.metrics.plan_seconds.observe(last.took.as_secs_f64());
         drop(deciding);
         let wait = match done {
             Ok((state, Ok(()))) => {
@@ -166,7 +193,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
         };
         tokio::select! {
             () = hub.stop.cancelled() => return,
-            () = hub.wake.notified() => tokio::time::sleep(pause(took, ended.elapsed())).await,
+            () = last.news(&hub) => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -202,15 +229,24 @@ mod tests {
     fn news_after_a_quiet_time_do_not_wait_and_a_storm_does() {
         let ms = Duration::from_millis;
         let table = [
-            (5, 0, 25),
-            (200, 0, 400),
-            (200, 300, 100),
-            (200, 10_000, 25),
-            (3_000, 0, 1_000),
-            (3_000, 1_000, 25),
+            (5, 0, 25, 25),
+            (200, 0, 200, 400),
+            (200, 300, 25, 100),
+            (200, 10_000, 25, 25),
+            (3_000, 0, 1_000, 1_000),
+            (3_000, 1_000, 25, 25),
         ];
-        for (took, ago, expect) in table {
-            assert_eq!(pause(ms(took), ms(ago)), ms(expect), "{took} {ago}");
+        for (took, ago, commit, agent) in table {
+            let last = Last {
+                took: ms(took),
+                ended: Instant::now(),
+            };
+            let of = |rest| last.pause(rest, ms(ago));
+            assert_eq!(
+                (of(REST), of(REST_FROM_AGENTS)),
+                (ms(commit), ms(agent)),
+                "{took} {ago}"
+            );
         }
     }
 }

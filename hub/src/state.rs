@@ -44,8 +44,10 @@ pub(crate) struct Hub {
     pub(crate) agents_address: String,
     /// Agents that begin a session.
     pub(crate) admission: Turns,
-    /// Wakes the planner.
+    /// Wakes the planner: there is a commit, or somebody decided something.
     pub(crate) wake: Notify,
+    /// Wakes it in its own time: an agent came, went or said something.
+    pub(crate) heard: Notify,
     /// Sources that somebody wants fetched now.
     pub(crate) due: Mutex<std::collections::BTreeSet<capstan_core::SourceKey>>,
     /// Wakes the fetching.
@@ -93,6 +95,7 @@ impl Hub {
             agents_address: parts.agents_address,
             admission: Turns::per_second(SESSIONS_PER_SECOND),
             wake: Notify::new(),
+            heard: Notify::new(),
             due: Mutex::default(),
             fetch: Notify::new(),
             lost: std::sync::atomic::AtomicBool::new(false),

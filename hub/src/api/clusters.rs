@@ -96,7 +96,7 @@ pub(crate) async fn add(
         Ok(enrolment(&hub, &record, &token))
     })
     .await?;
-    served.hub.wake.notify_one();
+    served.hub.heard.notify_one();
     Ok(Json(answer))
 }
 

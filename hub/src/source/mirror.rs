@@ -2,12 +2,7 @@
 
 mod repack;
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc};
 
 use capstan_core::{Digest, Revision};
 use capstan_render::Tree;
@@ -216,7 +211,7 @@ impl Mirror {
             .map_err(|_| missing())?
             .tree_id();
         let repository = Repository::open_bare(self.repository.path()).map_err(|it| failed(&it))?;
-        let tree = GitTree::new(Mutex::new(repository), root);
+        let tree = GitTree::new(repository, root);
         Ok((root.to_string(), Arc::new(tree)))
     }
 

@@ -65,7 +65,7 @@ impl Enrolment for Service {
                         "an agent has enrolled",
                     );
                 }
-                hub.wake.notify_one();
+                hub.heard.notify_one();
                 Ok(Response::new(EnrollResponse {
                     certificate_pem: issued.pem.into_bytes().into(),
                     ca_pem: hub.authority.pem().as_bytes().to_vec().into(),

@@ -314,7 +314,7 @@ impl Live {
                 "Connected",
                 "the agent is connected",
             );
-            self.hub.wake.notify_one();
+            self.hub.heard.notify_one();
         }
         Ok(Event::Hello {
             protocol: (hello.protocol_min, hello.protocol_max),
@@ -427,7 +427,7 @@ impl Live {
                 .events
                 .append(Some(name.clone()), only_own(name, event));
         }
-        self.hub.wake.notify_one();
+        self.hub.heard.notify_one();
         Ok(())
     }
 
@@ -450,7 +450,7 @@ impl Live {
                 "Disconnected",
                 "the agent is away",
             );
-            self.hub.wake.notify_one();
+            self.hub.heard.notify_one();
         }
     }
 }

@@ -41,9 +41,13 @@ impl Upstream {
         }
         let base = self.repository.find_tree(base).unwrap();
         let tree = update.create_updated(&self.repository, &base).unwrap();
+        self.commit_tree(parent.as_ref(), tree)
+    }
+
+    fn commit_tree(&self, parent: Option<&git2::Commit<'_>>, tree: Oid) -> Oid {
         let tree = self.repository.find_tree(tree).unwrap();
         let who = Signature::now("a", "a@example.org").unwrap();
-        let parents: Vec<_> = parent.iter().collect();
+        let parents: Vec<_> = parent.into_iter().collect();
         let id = self
             .repository
             .commit(None, &who, &who, "m", &tree, &parents)
@@ -157,6 +161,26 @@ fn files_are_read_at_the_revision_that_was_fetched() {
         tree.entry("c.yaml").unwrap(),
         Some(Entry::File(_))
     ));
+}
+
+#[test]
+fn a_tree_that_names_itself_over_and_over_is_refused() {
+    let here = Here::new();
+    let repository = &here.upstream.repository;
+    let blob = repository.blob(b"a: b").unwrap();
+    let (mut id, mut mode) = (blob, 0o100_644);
+    for _ in 0..12 {
+        let mut tree = repository.treebuilder(None).unwrap();
+        for name in 0..20 {
+            tree.insert(name.to_string(), id, mode).unwrap();
+        }
+        (id, mode) = (tree.write().unwrap(), 0o040_000);
+    }
+    here.upstream.commit_tree(None, id);
+    let revision = here.fetch(&main()).unwrap();
+    let read = here.mirror(&main()).source(&here.spec(main()), &revision);
+    let problem = read.err().unwrap().to_string();
+    assert!(problem.contains("more than 200000 folders"), "{problem}");
 }
 
 #[test]
