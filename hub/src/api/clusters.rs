@@ -75,15 +75,9 @@ pub(crate) async fn add(
         }
         let record = ClusterRecord {
             sealed_digest_key: hub.new_digest_key(&uid),
-            uid,
-            name,
             labels: asked.labels,
             variables: asked.variables,
-            created_ms: now_ms(),
-            state: ClusterState::Pending,
-            kube_system_uid: None,
-            certificates: 0,
-            certificate_ends_ms: None,
+            ..ClusterRecord::added(uid, name, now_ms())
         };
         let mut batch = Batch::default();
         batch.put_cluster(&record, None);

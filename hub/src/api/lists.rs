@@ -16,7 +16,7 @@ use super::{
     error::listed,
     items::{cluster_item, item, list, object_items, unit_item},
 };
-use crate::{clock::rfc3339, fleet::ClusterView, source::without_credentials};
+use crate::{clock::rfc3339, fleet::ClusterView, source::without_credentials, state::Hub};
 
 /// What to list. An empty value is no filter.
 #[derive(Debug, Default, Deserialize)]
@@ -263,7 +263,10 @@ pub(super) fn no_unit(key: &UnitKey) -> ApiError {
 
 /// What is wrong in Git: in the fleet path, and in what units are rendered from.
 pub(crate) async fn problems(State(served): State<Served>) -> Result<Response, ApiError> {
-    listed(move || {
+    listed(move || list("Problem", all_problems(&served.hub))).await
+}
+
+fn all_problems(hub: &Hub) -> Vec<Value> {
     let problem = |level: &str,
                    file: Option<&String>,
                    line: Option<u32>,
@@ -273,7 +276,7 @@ pub(crate) async fn problems(State(served): State<Served>) -> Result<Response, A
         json!({"kind": "Problem", "level": level, "cluster": cluster, "file": file, "line": line, "unit": unit, "message": message})
     };
     let mut items = Vec::new();
-    if let Some(fleet) = &served.hub.planned().fleet {
+    if let Some(fleet) = &hub.planned().fleet {
         for it in &fleet.problems {
             let level = if it.level == capstan_render::Level::Error {
                 "Error"
@@ -289,14 +292,14 @@ pub(crate) async fn problems(State(served): State<Served>) -> Result<Response, A
             ));
         }
     } else {
-        let view = served.hub.view_now();
+        let view = hub.view_now();
         items.extend(
             view.problems
                 .iter()
                 .map(|it| problem("Error", None, None, None, it.clone())),
         );
     }
-    for placing in served.hub.planned().placing.values() {
+    for placing in hub.planned().placing.values() {
         items.extend(
             placing
                 .problems
@@ -304,7 +307,7 @@ pub(crate) async fn problems(State(served): State<Served>) -> Result<Response, A
                 .map(|it| problem("Error", None, None, None, it.clone())),
         );
     }
-    let view = served.hub.view_now();
+    let view = hub.view_now();
     for (name, cluster) in &view.clusters {
         let kept = cluster.desired.iter().flat_map(|it| &it.units);
         let kept = kept
@@ -321,6 +324,5 @@ pub(crate) async fn problems(State(served): State<Served>) -> Result<Response, A
             item
         }));
     }
-    list("Problem", items)
-    }).await
+    items
 }

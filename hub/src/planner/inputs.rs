@@ -223,21 +223,13 @@ pub(crate) fn health(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ClusterState;
 
     #[test]
     fn a_cluster_is_placed_again_when_its_record_or_the_fleet_path_changes() {
+        let uid: capstan_core::ClusterUid = "3e1f0c3a-5a0e-4c55-9e0b-0d2b2a3f7c11".parse().unwrap();
         let record = |zone: &str| ClusterRecord {
-            uid: "3e1f0c3a-5a0e-4c55-9e0b-0d2b2a3f7c11".parse().unwrap(),
-            name: "dev".parse().unwrap(),
             labels: [("zone".to_owned(), zone.to_owned())].into(),
-            variables: BTreeMap::new(),
-            created_ms: 0,
-            state: ClusterState::Pending,
-            kube_system_uid: None,
-            sealed_digest_key: Vec::new(),
-            certificates: 0,
-            certificate_ends_ms: None,
+            ..ClusterRecord::added(uid.clone(), "dev".parse().unwrap(), 0)
         };
         let mut placings = Placings::default();
         let dev: ClusterName = "dev".parse().unwrap();

@@ -80,22 +80,12 @@ impl Clusters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ClusterState;
 
     fn record(name: &str, uid: &str, certificates: u64) -> ClusterRecord {
+        let uid = format!("{uid}-0000-4000-8000-000000000000");
         ClusterRecord {
-            uid: format!("{uid}-0000-4000-8000-000000000000")
-                .parse()
-                .unwrap(),
-            name: name.parse().unwrap(),
-            labels: BTreeMap::new(),
-            variables: BTreeMap::new(),
-            created_ms: 0,
-            state: ClusterState::Pending,
-            kube_system_uid: None,
-            sealed_digest_key: Vec::new(),
             certificates,
-            certificate_ends_ms: None,
+            ..ClusterRecord::added(uid.parse().unwrap(), name.parse().unwrap(), 0)
         }
     }
 

@@ -406,18 +406,8 @@ mod tests {
     use crate::store::{ClusterState, Embedded};
 
     fn record(name: &str) -> ClusterRecord {
-        ClusterRecord {
-            uid: uuid::Uuid::new_v4().to_string().parse().unwrap(),
-            name: name.parse().unwrap(),
-            labels: BTreeMap::new(),
-            variables: BTreeMap::new(),
-            created_ms: 0,
-            state: ClusterState::Pending,
-            kube_system_uid: None,
-            sealed_digest_key: Vec::new(),
-            certificates: 0,
-            certificate_ends_ms: None,
-        }
+        let uid = uuid::Uuid::new_v4().to_string().parse().unwrap();
+        ClusterRecord::added(uid, name.parse().unwrap(), 0)
     }
 
     fn new(record: &ClusterRecord) -> Batch {

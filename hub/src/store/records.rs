@@ -32,6 +32,24 @@ pub(crate) struct ClusterRecord {
     pub(crate) certificate_ends_ms: Option<u64>,
 }
 
+impl ClusterRecord {
+    /// One that was just added: without labels, variables and a key yet.
+    pub(crate) fn added(uid: ClusterUid, name: ClusterName, created_ms: u64) -> Self {
+        Self {
+            uid,
+            name,
+            labels: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            created_ms,
+            state: ClusterState::Pending,
+            kube_system_uid: None,
+            sealed_digest_key: Vec::new(),
+            certificates: 0,
+            certificate_ends_ms: None,
+        }
+    }
+}
+
 /// How far a cluster's identity has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ClusterState {

@@ -87,15 +87,7 @@ impl Here {
         let uid = uuid::Uuid::new_v4().to_string().parse().unwrap();
         let record = ClusterRecord {
             sealed_digest_key: self.hub.new_digest_key(&uid),
-            uid,
-            name: name.parse().unwrap(),
-            labels: [].into(),
-            variables: [].into(),
-            created_ms: now_ms(),
-            state: ClusterState::Pending,
-            kube_system_uid: None,
-            certificates: 0,
-            certificate_ends_ms: None,
+            ..ClusterRecord::added(uid, name.parse().unwrap(), now_ms())
         };
         self.hub.change_view(|it| {
             it.know(&record.name, &record.uid);
